@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The room of the verbs: one file each, which parses, calls, and prints; no logic that another
+ * verb could want. main.c has the table. */
+#ifndef VG_CMD_CMD_H
+#define VG_CMD_CMD_H
+
+#include "guest/guest.h"
+#include "util/err.h"
+
+/* What every command line may say. */
+struct context {
+  const char *program;     /* "vguest", "vtemplate", …: the name it was called by */
+  const char *root_option; /* --root */
+  const char *names;       /* vguest NAMES verb: as written; else NULL */
+  bool json;               /* --json: machine-readable output on stdout */
+  bool quiet;              /* --quiet: no progress, no summary */
+  bool no_wait;            /* --no-wait: exit 7 instead of waiting for a lock */
+};
+
+/* A verb. @argv[0] is the verb's name. Returns the exit status, or negative with @err set. */
+typedef int command_fn (struct context *context, int argc, char **argv, struct err *err);
+
+struct command {
+  const char *program;
+  const char *verb;     /* NULL: the program has no verbs */
+  const char *synopsis; /* the arguments, for the usage text */
+  const char *summary;  /* one line */
+  command_fn *run;
+};
+
+/* One option of a verb. Exactly one of flag, value and list is set. */
+struct option_spec {
+  const char *name;     /* "hostname" */
+  char letter;          /* 's', or 0 */
+  const char *argument; /* "H" for the help text; NULL for flags */
+  const char *help;
+  bool *flag;
+  const char **value; /* borrowed from argv */
+  struct names *list; /* may be given several times */
+};
+
+/* Parses options and the common ones (--root, --json, --quiet, --no-wait, --help) up to "--" or the
+ * end; with @stop_early only up to the first other word. Other words are moved to the end:
+ * argv[*ret_first …] are they, then the rest behind "--" (*ret_dashes is the index of what follows
+ * "--", or argc when there was none). --help prints and exits. ERR_USAGE. @specs ends with name
+ * NULL. */
+int options_parse (struct context *context, const struct option_spec *specs, bool stop_early,
+                   const char *usage, int argc, char **argv, int *ret_first, int *ret_dashes,
+                   struct err *err);
+
+/* Opens the root as the context says; progress and lock messages go to stderr. */
+int context_open_root (const struct context *context, bool write, struct vroot **ret_root,
+                       struct err *err);
+
+/* Fails with ERR_USAGE when the caller is not root. */
+int require_root (struct err *err);
+
+/* "1.2 GiB": the caller's string. */
+char *format_bytes (uint64_t bytes);
+
+/* Prints a JSON object to stdout, pretty. */
+void print_json (json_object *object);
+
+/* Prints "PROGRAM: warning: …" or, for errors that do not end the run, "PROGRAM: …" to stderr. */
+void print_warning (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
+void print_error (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
+
+/* The verbs. */
+command_fn cmd_build;
+command_fn cmd_delete;
+command_fn cmd_exec;
+command_fn cmd_hashify;
+command_fn cmd_guest_hashify;
+command_fn cmd_stat;
+command_fn cmd_store_gc;
+command_fn cmd_template_import;
+command_fn cmd_template_build;
+command_fn cmd_template_list;
+command_fn cmd_template_info;
+command_fn cmd_template_delete;
+command_fn cmd_apt_get;
+
+#endif

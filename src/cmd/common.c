@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cmd.h"
+#include "util/progress.h"
+#include <stdarg.h>
+
+static const char *program_name = "vguest";
+
+static void on_wait (const char *what, const char *holder)
+{
+  progress_clear ();
+  fprintf (stderr, "%s: waiting for %s, locked by %s\n", program_name, what, holder);
+}
+
+int context_open_root (const struct context *context, bool write, struct vroot **ret_root,
+                       struct err *err)
+{
+  struct vroot_options options = {
+      .path = context->root_option,
+      .write = write,
+      .no_wait = context->no_wait,
+      .on_wait = on_wait,
+  };
+
+  program_name = context->program;
+  progress_enable (!context->quiet && !context->json);
+  if (require_root (err) < 0)
+    return -err->code;
+  return root_open (&options, ret_root, err);
+}
+
+int require_root (struct err *err)
+{
+  if (geteuid () != 0)
+    return err_code (err, EPERM, "this needs root: run it with sudo or in a root shell");
+  return 0;
+}
+
+char *format_bytes (uint64_t bytes)
+{
+  static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = (double) bytes;
+  size_t unit = 0;
+
+  while (value >= 1024 && unit < 6) {
+    value /= 1024;
+    unit++;
+  }
+  return unit ? xasprintf ("%.1f %s", value, units[unit]) : xasprintf ("%.0f B", value);
+}
+
+void print_json (json_object *object)
+{
+  const char *text = json_object_to_json_string_ext (
+      object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+  if (!text)
+    err_out_of_memory ();
+  puts (text);
+}
+
+static void print_line (const char *kind, const char *format, va_list ap)
+    __attribute__ ((format (printf, 2, 0)));
+
+static void print_line (const char *kind, const char *format, va_list ap)
+{
+  progress_clear ();
+  fprintf (stderr, "%s: %s", program_name, kind);
+  vfprintf (stderr, format, ap);
+  fputc ('\n', stderr);
+}
+
+void print_warning (const char *format, ...)
+{
+  va_list ap;
+
+  va_start (ap, format);
+  print_line ("warning: ", format, ap);
+  va_end (ap);
+}
+
+void print_error (const char *format, ...)
+{
+  va_list ap;
+
+  va_start (ap, format);
+  print_line ("", format, ap);
+  va_end (ap);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cmd.h"
+#include <getopt.h>
+
+/* getopt_long's answers for options without a letter start here. */
+enum { NO_LETTER = 1000 };
+
+static void print_option (const struct option_spec *spec)
+{
+  char left[40];
+
+  snprintf (left, sizeof left, "%s%c%s--%s%s%s", spec->letter ? "-" : "",
+            spec->letter ? spec->letter : ' ', spec->letter ? ", " : "   ", spec->name,
+            spec->argument ? " " : "", spec->argument ? spec->argument : "");
+  printf ("  %-26s %s\n", left, spec->help);
+}
+
+static void print_help (const struct option_spec *specs, const struct option_spec *common,
+                        const char *usage)
+{
+  printf ("%s\n", usage);
+  if (specs->name)
+    puts ("Options:");
+  for (; specs->name; specs++)
+    print_option (specs);
+  puts ("Common options:");
+  for (; common->name; common++)
+    print_option (common);
+}
+
+struct parser {
+  struct option *longs;              /* owned */
+  const struct option_spec **by_val; /* owned; index: option.val - NO_LETTER */
+  char *letters;                     /* owned */
+  size_t count;
+};
+
+static void add_specs (struct parser *parser, const struct option_spec *specs)
+{
+  for (; specs->name; specs++) {
+    size_t n = parser->count++;
+    size_t len = strlen (parser->letters);
+
+    parser->longs[n] = (struct option){
+        .name = specs->name,
+        .has_arg = specs->argument ? required_argument : no_argument,
+        .val = NO_LETTER + (int) n,
+    };
+    parser->by_val[n] = specs;
+    if (specs->letter)
+      snprintf (parser->letters + len, 3, "%c%s", specs->letter, specs->argument ? ":" : "");
+  }
+}
+
+static const struct option_spec *find_spec (const struct parser *parser, int val)
+{
+  if (val >= NO_LETTER)
+    return parser->by_val[val - NO_LETTER];
+  for (size_t i = 0; i < parser->count; i++)
+    if (parser->by_val[i]->letter == val)
+      return parser->by_val[i];
+  return NULL;
+}
+
+static size_t count_specs (const struct option_spec *specs)
+{
+  size_t n = 0;
+
+  while (specs[n].name)
+    n++;
+  return n;
+}
+
+int options_parse (struct context *context, const struct option_spec *specs, bool stop_early,
+                   const char *usage, int argc, char **argv, int *ret_first, int *ret_dashes,
+                   struct err *err)
+{
+  bool help = false;
+  const struct option_spec common[] = {
+      {"root", 0, "DIR", "the state root", NULL, &context->root_option, NULL},
+      {"json", 0, NULL, "machine-readable output", &context->json, NULL, NULL},
+      {"quiet", 'q', NULL, "no progress and no summary", &context->quiet, NULL, NULL},
+      {"no-wait", 0, NULL, "exit 7 instead of waiting for a lock", &context->no_wait, NULL, NULL},
+      {"help", 'h', NULL, "this text", &help, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+  size_t total = count_specs (specs) + count_specs (common);
+  autofree struct option *longs = xcalloc (total + 1, sizeof *longs);
+  autofree const struct option_spec **by_val = xcalloc (total, sizeof *by_val);
+  autofree char *letters = xcalloc (total * 2 + 4, 1);
+  struct parser parser = {.longs = longs, .by_val = by_val, .letters = letters};
+  int dashes = argc, val;
+
+  for (int i = 1; i < argc; i++)
+    if (strcmp (argv[i], "--") == 0) {
+      dashes = i;
+      break;
+    }
+  snprintf (letters, 3, "%s:", stop_early ? "+" : "");
+  add_specs (&parser, specs);
+  add_specs (&parser, common);
+  optind = 0;
+  opterr = 0;
+  while ((val = getopt_long (dashes, argv, letters, longs, NULL)) != -1) {
+    const struct option_spec *spec = val == '?' || val == ':' ? NULL : find_spec (&parser, val);
+
+    if (!spec && val == ':')
+      return err_code (err, ERR_USAGE, "the option %s needs an argument; see --help",
+                       argv[optind - 1]);
+    if (!spec)
+      return err_code (err, ERR_USAGE, "unknown option %s; see --help",
+                       optopt && optopt < NO_LETTER ? (char[]){'-', (char) optopt, '\0'}
+                                                    : argv[optind - 1]);
+    if (spec->flag)
+      *spec->flag = true;
+    else if (spec->value)
+      *spec->value = optarg;
+    else
+      names_add (spec->list, optarg);
+  }
+  if (help) {
+    print_help (specs, common, usage);
+    exit (fflush (stdout) == 0 ? 0 : 1);
+  }
+  *ret_first = optind;
+  *ret_dashes = dashes < argc ? dashes + 1 : argc;
+  return 0;
+}

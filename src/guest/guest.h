@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One guest: guests/NAME/{config.json,state.json,lock,tree/,private/,work/,txn/,log/}.
+ *
+ * tree/ is the shared layer, the overlay's lower; private/ the guest's own, its upper. A guest that
+ * is not mounted has a clean private: plain files and directories, no whiteouts or other forms of
+ * the overlay. Guests are made in staging and renamed into place; deleted by the reverse. */
+#ifndef VG_GUEST_GUEST_H
+#define VG_GUEST_GUEST_H
+
+#include "guest/names.h"
+#include "guest/root.h"
+#include "util/lock.h"
+
+enum { GUEST_FORMAT = 1 };
+
+struct guest {
+  char *name;          /* owned */
+  int fd;              /* owned: guests/NAME */
+  int lock_fd;         /* owned; -1 when opened without a lock */
+  json_object *config; /* owned: config.json: what the administrator sets */
+  json_object *state;  /* owned: state.json: what vguest knows (template, generation, created) */
+};
+
+enum guest_access { GUEST_PEEK, GUEST_SHARED, GUEST_LOCKED }; /* no lock, shared, exclusive */
+
+/* Opens the guest. With GUEST_LOCKED an interrupted change is finished or undone first
+ * (guest_recover). ERR_NO_GUEST with the nearest names; ERR_LOCKED under root->no_wait. */
+int guest_open (struct vroot *root, const char *name, enum guest_access access,
+                struct guest **ret_guest, struct err *err);
+void guest_close (struct guest *guest);
+static inline void cleanup_guest (struct guest **guest)
+{
+  if (*guest)
+    guest_close (*guest);
+}
+#define autoguest __attribute__ ((cleanup (cleanup_guest)))
+
+/* The names of all guests, sorted. */
+int guest_list (struct vroot *root, struct names *ret_names, struct err *err);
+
+/* Makes the empty parts of a guest (directories with their modes, lock, config.json and
+ * state.json) in the directory @fd, for the build methods. Neither tree/ nor private/ gets its
+ * contents or metadata here. */
+int guest_make_parts (int fd, json_object *config, json_object *state, struct err *err);
+
+/* Writes state.json. */
+int guest_save_state (struct guest *guest, struct err *err);
+
+/* Finishes or undoes what a killed vguest left in this guest: a journal in txn/ is carried out, a
+ * transaction without one is thrown away. The caller holds the guest's lock exclusively. */
+int guest_recover (struct vroot *root, struct guest *guest, struct err *err);
+
+/* "stopped", "running" or "mounted" (an overlay of this guest is mounted by somebody: seen in
+ * /proc/self/mountinfo). Borrowed constant. NULL with @err set. */
+const char *guest_state_name (struct vroot *root, struct guest *guest, struct err *err);
+
+#endif

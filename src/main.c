@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of programs and verbs. One binary; the other program names are links to it. */
+#include "cmd/cmd.h"
+#include "util/fd.h"
+#include "util/progress.h"
+#include <signal.h>
+
+static const struct command commands[] = {
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+struct program {
+  const char *name;
+  const char *synopsis;
+  const char *summary;
+};
+
+static const struct program programs[] = {
+    {"vguest", "[OPTION…] NAMES VERB [ARG…]", "manage guests"},
+    {"vtemplate", "[OPTION…] VERB [ARG…]", "manage templates"},
+    {"vhashify", "[OPTION…] SELECTION", "unify guests"},
+    {"vstore", "[OPTION…] VERB", "look after the store"},
+    {"vguest-stat", "[OPTION…]", "show guests and what they share"},
+    {"vapt-get", "[OPTION…] SELECTION -- ARG…", "run apt-get in many guests"},
+    {NULL, NULL, NULL},
+};
+
+static const struct program *find_program (const char *name)
+{
+  const struct program *program = programs;
+
+  while (program->name && strcmp (program->name, name) != 0)
+    program++;
+  return program->name ? program : &programs[0];
+}
+
+static char *usage_text (const struct program *program)
+{
+  autostrbuf struct strbuf text = STRBUF_INIT (64 << 10);
+
+  strbuf_addf (&text, "Usage: %s %s\n", program->name, program->synopsis);
+  strbuf_addf (&text, "%c%s.\n\n", program->summary[0] - 'a' + 'A', program->summary + 1);
+  for (const struct command *c = commands; c->program; c++)
+    if (strcmp (c->program, program->name) == 0 && c->verb)
+      strbuf_addf (&text, "  %-10s %s\n  %-10s   %s\n", c->verb, c->synopsis, "", c->summary);
+  if (program == &programs[0]) {
+    strbuf_adds (&text, "\nOther programs:\n");
+    for (const struct program *p = programs + 1; p->name; p++)
+      strbuf_addf (&text, "  %-12s %s\n", p->name, p->summary);
+  }
+  strbuf_addf (&text, "\n%s VERB --help tells more about a verb.\n", program->name);
+  return strbuf_steal (&text);
+}
+
+static const struct command *find_command (const char *program, const char *verb)
+{
+  for (const struct command *c = commands; c->program; c++)
+    if (strcmp (c->program, program) == 0 && (!c->verb || (verb && strcmp (c->verb, verb) == 0)))
+      return c;
+  return NULL;
+}
+
+static int unknown_verb (const char *program, const char *verb, struct err *err)
+{
+  const char *verbs[64];
+  size_t count = 0;
+
+  for (const struct command *c = commands; c->program && count < 63; c++)
+    if (strcmp (c->program, program) == 0 && c->verb)
+      verbs[count++] = c->verb;
+  verbs[count] = NULL;
+  const char *near = nearest_word (verb, verbs);
+  if (near)
+    return err_code (err, ERR_USAGE, "unknown verb \"%s\"; did you mean \"%s\"?", verb, near);
+  return err_code (err, ERR_USAGE, "unknown verb \"%s\"; see %s --help", verb, program);
+}
+
+/* vguest NAMES VERB …; vtemplate VERB …; vhashify …: what is left belongs to the verb. */
+static int dispatch (const struct program *program, int argc, char **argv, struct err *err)
+{
+  static const struct option_spec none[] = {{NULL, 0, NULL, NULL, NULL, NULL, NULL}};
+  struct context context = {.program = program->name};
+  const struct command *command = find_command (program->name, NULL);
+  int first, dashes;
+
+  if (command)
+    return command->run (&context, argc, argv, err);
+  if (argc > 1 && strcmp (argv[1], "--version") == 0) {
+    puts (PACKAGE_STRING);
+    return 0;
+  }
+  autofree char *usage = usage_text (program);
+  if (options_parse (&context, none, /* stop_early= */ true, usage, argc, argv, &first, &dashes,
+                     err) < 0)
+    return -err->code;
+  if (program == &programs[0]) {
+    if (first + 1 >= argc)
+      return err_code (err, ERR_USAGE, "a guest's name and a verb are expected; see --help");
+    context.names = argv[first++];
+  }
+  if (first >= argc)
+    return err_code (err, ERR_USAGE, "a verb is expected; see %s --help", program->name);
+  command = find_command (program->name, argv[first]);
+  if (!command)
+    return unknown_verb (program->name, argv[first], err);
+  return command->run (&context, argc - first, argv + first, err);
+}
+
+int main (int argc, char **argv)
+{
+  autoerr struct err err = {0};
+  const char *slash = argc > 0 ? strrchr (argv[0], '/') : NULL;
+  const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "vguest";
+  const struct program *program = find_program (name);
+
+  signal (SIGPIPE, SIG_IGN);
+  umask (022);
+  fd_raise_limit ();
+  int status = dispatch (program, argc, argv, &err);
+  progress_clear ();
+  if (status < 0) {
+    fprintf (stderr, "%s: %s\n", program->name, err_text (&err));
+    status = err_exit_status (&err);
+  }
+  if (fflush (stdout) != 0 && status == 0) {
+    fprintf (stderr, "%s: write the output: %s\n", program->name, strerror (errno));
+    status = 1;
+  }
+  return status;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "identity.h"
+#include "util/fd.h"
+#include <endian.h>
+#include <openssl/evp.h>
+
+enum { READ_SIZE = 128 << 10 };
+
+struct hasher {
+  EVP_MD *md;
+  EVP_MD_CTX *ctx;
+  uint8_t *buffer; /* READ_SIZE bytes for file contents */
+};
+
+struct hasher *hasher_new (void)
+{
+  struct hasher *hasher = xcalloc (1, sizeof *hasher);
+
+  /* Fetched once: an implicit fetch for each file costs more than hashing a small one. */
+  hasher->md = EVP_MD_fetch (NULL, "SHA256", NULL);
+  hasher->ctx = EVP_MD_CTX_new ();
+  hasher->buffer = xmalloc (READ_SIZE);
+  if (!hasher->md || !hasher->ctx)
+    err_out_of_memory ();
+  return hasher;
+}
+
+void hasher_free (struct hasher *hasher)
+{
+  if (!hasher)
+    return;
+  EVP_MD_CTX_free (hasher->ctx);
+  EVP_MD_free (hasher->md);
+  free (hasher->buffer);
+  free (hasher);
+}
+
+/* The calls below fail only for lack of memory or a broken library; a wrong hash must never be
+ * used, so that ends the program. */
+static void require (int ok)
+{
+  if (!ok)
+    err_out_of_memory ();
+}
+
+void hasher_start (struct hasher *hasher)
+{
+  require (EVP_DigestInit_ex2 (hasher->ctx, hasher->md, NULL));
+}
+
+void hasher_add (struct hasher *hasher, const void *data, size_t len)
+{
+  require (EVP_DigestUpdate (hasher->ctx, data, len));
+}
+
+void hasher_end (struct hasher *hasher, struct digest *ret_digest)
+{
+  require (EVP_DigestFinal_ex (hasher->ctx, ret_digest->bytes, NULL));
+}
+
+bool identity_can_share (const struct stat *st)
+{
+  if (S_ISREG (st->st_mode))
+    return st->st_size > 0;
+  return S_ISLNK (st->st_mode) || S_ISCHR (st->st_mode) || S_ISBLK (st->st_mode) ||
+         S_ISFIFO (st->st_mode);
+}
+
+static void add_u64 (struct hasher *hasher, uint64_t value)
+{
+  uint64_t le = htole64 (value);
+
+  hasher_add (hasher, &le, sizeof le);
+}
+
+void identity_combine (struct hasher *hasher, const struct stat *st, const struct xattrs *xattrs,
+                       const struct digest *contents, unsigned flags, struct digest *ret_id)
+{
+  bool any_mtime = flags & IDENTITY_ANY_MTIME;
+  bool device = S_ISCHR (st->st_mode) || S_ISBLK (st->st_mode);
+
+  hasher_start (hasher);
+  hasher_add (hasher, "vgobj", 5);
+  add_u64 (hasher, IDENTITY_VERSION);
+  add_u64 (hasher, flags);
+  add_u64 (hasher, st->st_mode & S_IFMT);
+  add_u64 (hasher, st->st_mode & 07777);
+  add_u64 (hasher, st->st_uid);
+  add_u64 (hasher, st->st_gid);
+  add_u64 (hasher, S_ISREG (st->st_mode) || S_ISLNK (st->st_mode) ? (uint64_t) st->st_size : 0);
+  add_u64 (hasher, any_mtime ? 0 : (uint64_t) st->st_mtim.tv_sec);
+  add_u64 (hasher, any_mtime ? 0 : (uint64_t) st->st_mtim.tv_nsec);
+  add_u64 (hasher, device ? (uint64_t) st->st_rdev : 0);
+  add_u64 (hasher, xattrs->count);
+  for (size_t i = 0; i < xattrs->count; i++) {
+    const struct xattr *x = &xattrs->items[i];
+
+    add_u64 (hasher, strlen (x->name));
+    hasher_add (hasher, x->name, strlen (x->name));
+    add_u64 (hasher, x->len);
+    hasher_add (hasher, x->value, x->len);
+  }
+  hasher_add (hasher, contents->bytes, sizeof contents->bytes);
+  hasher_end (hasher, ret_id);
+}
+
+static bool stat_changed (const struct stat *a, const struct stat *b)
+{
+  return a->st_size != b->st_size || a->st_mtim.tv_sec != b->st_mtim.tv_sec ||
+         a->st_mtim.tv_nsec != b->st_mtim.tv_nsec || a->st_mode != b->st_mode ||
+         a->st_uid != b->st_uid || a->st_gid != b->st_gid;
+}
+
+int identity_of_fd (struct hasher *hasher, int fd, unsigned flags, struct digest *ret_id,
+                    struct stat *ret_st, struct err *err)
+{
+  struct stat before, after;
+  struct digest contents;
+  autoxattrs struct xattrs xattrs = {0};
+  off_t size = 0;
+
+  if (fstat (fd, &before) < 0)
+    return err_errno (err, "stat a file to hash it");
+  hasher_start (hasher);
+  for (;;) {
+    ssize_t n = pread (fd, hasher->buffer, READ_SIZE, size);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return err_errno (err, "read a file to hash it");
+    if (n == 0)
+      break;
+    hasher_add (hasher, hasher->buffer, (size_t) n);
+    size += n;
+    if (size >= before.st_size)
+      break;
+  }
+  hasher_end (hasher, &contents);
+  if (xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &xattrs, err) < 0)
+    return -err->code;
+  if (fstat (fd, &after) < 0)
+    return err_errno (err, "stat a file that was hashed");
+  if (size != before.st_size || stat_changed (&before, &after))
+    return err_code (err, ESTALE, "the file changed while it was read");
+  identity_combine (hasher, &before, &xattrs, &contents, flags, ret_id);
+  if (ret_st)
+    *ret_st = before;
+  return 0;
+}
+
+/* The target of a symlink, in a string that the caller owns. */
+static int read_link (int dir_fd, const char *name, char **ret_target, size_t *ret_len,
+                      struct err *err)
+{
+  size_t size = 256;
+
+  for (;;) {
+    autofree char *target = xmalloc (size);
+    ssize_t n = readlinkat (dir_fd, name, target, size);
+
+    if (n < 0)
+      return err_errno (err, "read the symlink %s", name);
+    if ((size_t) n < size) {
+      *ret_target = steal_ptr (&target);
+      *ret_len = (size_t) n;
+      return 0;
+    }
+    size *= 2;
+  }
+}
+
+int identity_of (struct hasher *hasher, int dir_fd, const char *name, unsigned flags,
+                 struct digest *ret_id, struct stat *ret_st, struct err *err)
+{
+  struct stat st;
+  struct digest contents = {0};
+  autoxattrs struct xattrs xattrs = {0};
+
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", name);
+  if (S_ISREG (st.st_mode)) {
+    autoclose int fd = fd_open (dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+
+    if (fd < 0)
+      return err_errno (err, "open %s to hash it", name);
+    if (identity_of_fd (hasher, fd, flags, ret_id, ret_st, err) < 0)
+      return err_wrap (err, "%s", name);
+    return 0;
+  }
+  if (!identity_can_share (&st))
+    return err_code (err, EINVAL, "%s is of a type that cannot be shared", name);
+  if (S_ISLNK (st.st_mode)) {
+    autofree char *target = NULL;
+    size_t len = 0;
+
+    if (read_link (dir_fd, name, &target, &len, err) < 0)
+      return -err->code;
+    hasher_start (hasher);
+    hasher_add (hasher, target, len);
+    hasher_end (hasher, &contents);
+  }
+  if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ false, &xattrs, err) < 0)
+    return -err->code;
+  identity_combine (hasher, &st, &xattrs, &contents, flags, ret_id);
+  if (ret_st)
+    *ret_st = st;
+  return 0;
+}
+
+static int same_contents (int a, int b, struct err *err)
+{
+  autofree uint8_t *a_buffer = xmalloc (READ_SIZE), *b_buffer = xmalloc (READ_SIZE);
+
+  for (;;) {
+    ssize_t n = fd_read_full (a, a_buffer, READ_SIZE);
+    ssize_t m = fd_read_full (b, b_buffer, READ_SIZE);
+
+    if (n < 0 || m < 0)
+      return err_errno (err, "read a file to compare it");
+    if (n != m || memcmp (a_buffer, b_buffer, (size_t) n) != 0)
+      return 0;
+    if (n < READ_SIZE)
+      return 1;
+  }
+}
+
+static int same_links (int a_dir, const char *a, int b_dir, const char *b, struct err *err)
+{
+  autofree char *a_target = NULL, *b_target = NULL;
+  size_t a_len = 0, b_len = 0;
+
+  if (read_link (a_dir, a, &a_target, &a_len, err) < 0 ||
+      read_link (b_dir, b, &b_target, &b_len, err) < 0)
+    return -err->code;
+  return a_len == b_len && memcmp (a_target, b_target, a_len) == 0;
+}
+
+int identity_same (int a_dir, const char *a, int b_dir, const char *b, unsigned flags,
+                   struct err *err)
+{
+  struct stat as, bs;
+  autoxattrs struct xattrs ax = {0}, bx = {0};
+  autoclose int a_fd = -1, b_fd = -1;
+
+  if (fstatat (a_dir, a, &as, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s to compare it", a);
+  if (fstatat (b_dir, b, &bs, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s to compare it", b);
+  if (as.st_mode != bs.st_mode || as.st_uid != bs.st_uid || as.st_gid != bs.st_gid ||
+      as.st_size != bs.st_size || as.st_rdev != bs.st_rdev)
+    return 0;
+  if (!(flags & IDENTITY_ANY_MTIME) &&
+      (as.st_mtim.tv_sec != bs.st_mtim.tv_sec || as.st_mtim.tv_nsec != bs.st_mtim.tv_nsec))
+    return 0;
+  if (S_ISREG (as.st_mode)) {
+    a_fd = fd_open (a_dir, a, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+    b_fd = fd_open (b_dir, b, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+    if (a_fd < 0 || b_fd < 0)
+      return err_errno (err, "open %s to compare it", a_fd < 0 ? a : b);
+  }
+  if (xattrs_read (a_fd, a_dir, a, false, &ax, err) < 0 ||
+      xattrs_read (b_fd, b_dir, b, false, &bx, err) < 0)
+    return -err->code;
+  if (!xattrs_equal (&ax, &bx))
+    return 0;
+  if (S_ISREG (as.st_mode))
+    return same_contents (a_fd, b_fd, err);
+  if (S_ISLNK (as.st_mode))
+    return same_links (a_dir, a, b_dir, b, err);
+  return 1;
+}
+
+bool digest_equal (const struct digest *a, const struct digest *b)
+{
+  return memcmp (a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+uint64_t digest_key (const struct digest *digest)
+{
+  uint64_t key;
+
+  memcpy (&key, digest->bytes, sizeof key);
+  return key;
+}
+
+void digest_format (const struct digest *digest, char *text)
+{
+  static const char hex[] = "0123456789abcdef";
+
+  for (size_t i = 0; i < sizeof digest->bytes; i++) {
+    *text++ = hex[digest->bytes[i] >> 4];
+    *text++ = hex[digest->bytes[i] & 15];
+  }
+  *text = '\0';
+}
+
+static int hex_digit (char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return -1;
+}
+
+bool digest_parse (const char *text, struct digest *ret_digest)
+{
+  for (size_t i = 0; i < sizeof ret_digest->bytes; i++) {
+    int high = hex_digit (text[2 * i]);
+    int low = high < 0 ? -1 : hex_digit (text[2 * i + 1]);
+
+    if (low < 0)
+      return false;
+    ret_digest->bytes[i] = (uint8_t) (high << 4 | low);
+  }
+  return true;
+}

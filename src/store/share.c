@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How one file comes to share its inode with an object: choosing the slot, publishing, linking. */
+#include "store_internal.h"
+#include "util/fd.h"
+#include <inttypes.h>
+
+/* A gap in the slots of an object (gc removed one) does not end the search for a free one; the
+ * next publish fills it. */
+
+void share_release (struct share *share)
+{
+  u64table_release (&share->next_slot);
+}
+
+/* The name becomes a link to the object's inode: a temporary link, renamed over it. */
+static int replace_by_link (struct share *share, int from_dir, const char *from, int dir_fd,
+                            const char *name)
+{
+  char temp[FD_TEMP_NAME_SIZE];
+  int ret;
+
+  fd_temp_name (temp);
+  if (linkat (from_dir, from, share->temp_fd, temp, 0) < 0)
+    return -errno;
+  ret = renameat (share->temp_fd, temp, dir_fd, name) < 0 ? -errno : 0;
+  /* rename() onto another name of the same inode does nothing and leaves the temporary name. */
+  if (unlinkat (share->temp_fd, temp, 0) < 0 && errno != ENOENT && ret == 0)
+    ret = -errno;
+  return ret;
+}
+
+/* One slot, tried. Returns 1 when done, 0 when the next slot is to be tried, negative on errors. */
+static int try_slot (struct share *share, int dir_fd, const char *name, const struct stat *own,
+                     const struct digest *id, unsigned slot, unsigned flags, bool trusted,
+                     enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err)
+{
+  char object[SLOT_NAME_SIZE];
+  struct stat st;
+  int fan = store_fan (share->store, id, err);
+
+  if (fan < 0)
+    return fan;
+  slot_name (id, slot, object);
+  for (int attempt = 0;; attempt++) {
+    if (fstatat (fan, object, &st, AT_SYMLINK_NOFOLLOW) == 0)
+      break;
+    if (errno != ENOENT)
+      return err_errno (err, "stat the object store/%02x/%s", id->bytes[0], object);
+    if (linkat (dir_fd, name, fan, object, 0) == 0) {
+      u64table_put (share->inodes, own->st_ino, NULL);
+      *ret_outcome = SHARE_PUBLISHED;
+      *ret_ino = own->st_ino;
+      return 1;
+    }
+    /* Another process published it, or gc removed it, in between: look again. */
+    if (errno != EEXIST || attempt > 100)
+      return err_errno (err, "publish %s as store/%02x/%s", name, id->bytes[0], object);
+  }
+  if (st.st_ino == own->st_ino) {
+    *ret_outcome = SHARE_ALREADY;
+    *ret_ino = own->st_ino;
+    return 1;
+  }
+  if (u64table_has (share->inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
+    return 0;
+  if (!trusted) {
+    int same = identity_same (dir_fd, name, fan, object, flags, err);
+
+    if (same < 0)
+      return err_wrap (err, "compare with store/%02x/%s", id->bytes[0], object);
+    if (!same)
+      return err_code (err, ESTALE, "the object store/%02x/%s is not what its name says",
+                       id->bytes[0], object);
+  }
+  int ret = replace_by_link (share, fan, object, dir_fd, name);
+  if (ret == -EMLINK)
+    return 0;
+  if (ret < 0) {
+    errno = -ret;
+    return err_errno (err, "link %s to store/%02x/%s", name, id->bytes[0], object);
+  }
+  u64table_put (share->inodes, st.st_ino, NULL);
+  *ret_outcome = SHARE_LINKED;
+  *ret_ino = st.st_ino;
+  return 1;
+}
+
+int store_share (struct share *share, int dir_fd, const char *name, const struct digest *id,
+                 unsigned flags, bool trusted, enum share_outcome *ret_outcome, uint64_t *ret_ino,
+                 struct err *err)
+{
+  struct stat own;
+
+  if (fstatat (dir_fd, name, &own, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", name);
+  /* The k-th equal file of a tree goes to slot k: remembered, not searched for from 0 again. */
+  uint64_t *next = u64table_put (&share->next_slot, digest_key (id), NULL);
+  for (unsigned slot = (unsigned) *next;; slot++) {
+    int ret =
+        try_slot (share, dir_fd, name, &own, id, slot, flags, trusted, ret_outcome, ret_ino, err);
+
+    if (ret < 0)
+      return ret;
+    if (ret) {
+      *next = slot + (*ret_outcome != SHARE_ALREADY);
+      return 0;
+    }
+  }
+}
+
+int store_join (struct share *share, int from_dir, const char *from, int dir_fd, const char *name,
+                struct err *err)
+{
+  int ret = replace_by_link (share, from_dir, from, dir_fd, name);
+
+  if (ret < 0) {
+    errno = -ret;
+    return err_errno (err, "link %s to %s", name, from);
+  }
+  return 0;
+}
+
+/* A new inode, equal to @from in contents and metadata, as @temp in share->temp_fd. */
+static int copy_file (struct share *share, int from_dir, const char *from, const struct stat *st,
+                      const char *temp, struct err *err)
+{
+  autoxattrs struct xattrs xattrs = {0};
+  autoclose int in = -1, out = -1;
+  struct timespec times[2] = {st->st_atim, st->st_mtim};
+
+  if (S_ISREG (st->st_mode)) {
+    in = fd_open (from_dir, from, O_RDONLY | O_NOATIME, 0);
+    out = fd_open (share->temp_fd, temp, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (in < 0 || out < 0 || fd_copy_contents (in, out, st->st_size) < 0)
+      return err_errno (err, "copy %s", from);
+  } else if (S_ISLNK (st->st_mode)) {
+    autofree char *target = xcalloc (1, (size_t) st->st_size + 1);
+
+    if (readlinkat (from_dir, from, target, (size_t) st->st_size) < 0 ||
+        symlinkat (target, share->temp_fd, temp) < 0)
+      return err_errno (err, "copy the symlink %s", from);
+  } else if (mknodat (share->temp_fd, temp, st->st_mode, st->st_rdev) < 0) {
+    return err_errno (err, "copy the special file %s", from);
+  }
+  if (fchownat (share->temp_fd, temp, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+      (!S_ISLNK (st->st_mode) && fchmodat (share->temp_fd, temp, st->st_mode & 07777, 0) < 0))
+    return err_errno (err, "set the owner and mode of the copy of %s", from);
+  if (xattrs_read (in, from_dir, from, false, &xattrs, err) < 0 ||
+      xattrs_apply (out, share->temp_fd, temp, &xattrs, err) < 0)
+    return -err->code;
+  if (utimensat (share->temp_fd, temp, times, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "set the times of the copy of %s", from);
+  return 0;
+}
+
+/* Finds or makes an equal inode that is not full; leaves it as @partner in share->temp_fd. */
+static int make_partner (struct share *share, int from_dir, const char *from, const char *partner,
+                         struct err *err)
+{
+  struct stat st;
+  struct digest id;
+  char object[SLOT_NAME_SIZE];
+
+  if (fstatat (from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", from);
+  if (!identity_can_share (&st))
+    return copy_file (share, from_dir, from, &st, partner, err);
+  if (identity_of (share->store->hasher, from_dir, from, 0, &id, NULL, err) < 0)
+    return -err->code;
+  int fan = store_fan (share->store, &id, err);
+  if (fan < 0)
+    return fan;
+  for (unsigned slot = 0;; slot++) {
+    struct stat slot_st;
+    int has = store_stat_slot (share->store, &id, slot, &slot_st, err);
+
+    if (has < 0)
+      return has;
+    slot_name (&id, slot, object);
+    if (has) {
+      if (u64table_has (share->inodes, slot_st.st_ino) || slot_st.st_nlink >= STORE_LINKS_MAX)
+        continue;
+      int same = identity_same (from_dir, from, fan, object, 0, err);
+      if (same < 0)
+        return same;
+      if (!same || linkat (fan, object, share->temp_fd, partner, 0) < 0)
+        continue;
+      u64table_put (share->inodes, slot_st.st_ino, NULL);
+      return 0;
+    }
+    if (copy_file (share, from_dir, from, &st, partner, err) < 0) {
+      unlinkat (share->temp_fd, partner, 0);
+      return -err->code;
+    }
+    if (linkat (share->temp_fd, partner, fan, object, 0) == 0) {
+      if (fstatat (fan, object, &slot_st, AT_SYMLINK_NOFOLLOW) == 0)
+        u64table_put (share->inodes, slot_st.st_ino, NULL);
+      return 0;
+    }
+    if (errno != EEXIST)
+      return err_errno (err, "publish a copy of %s", from);
+    unlinkat (share->temp_fd, partner, 0); /* somebody was faster: look at this slot again */
+    slot--;
+  }
+}
+
+int store_clone_full (struct share *share, int from_dir, const char *from, int dir_fd,
+                      const char *name, struct err *err)
+{
+  char partner[40];
+  struct stat st;
+
+  if (fstatat (from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", from);
+  snprintf (partner, sizeof partner, "clone-%" PRIu64, (uint64_t) st.st_ino);
+  if (linkat (share->temp_fd, partner, dir_fd, name, 0) == 0)
+    return 0;
+  if (errno != ENOENT)
+    return err_errno (err, "link %s", name);
+  if (make_partner (share, from_dir, from, partner, err) < 0)
+    return -err->code;
+  if (linkat (share->temp_fd, partner, dir_fd, name, 0) < 0)
+    return err_errno (err, "link %s", name);
+  return 0;
+}

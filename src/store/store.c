@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store_internal.h"
+#include "util/dirread.h"
+#include "util/fd.h"
+
+int store_open (int root_fd, struct store **ret_store, struct err *err)
+{
+  autoclose int fd = fd_make_dir (root_fd, "store", 0700);
+
+  if (fd < 0)
+    return err_errno (err, "open the directory store");
+  struct store *store = xcalloc (1, sizeof *store);
+  store->fd = steal_fd (&fd);
+  for (size_t i = 0; i < 256; i++)
+    store->fan_fds[i] = -1;
+  store->hasher = hasher_new ();
+  *ret_store = store;
+  return 0;
+}
+
+void store_close (struct store *store)
+{
+  int saved = errno;
+
+  for (size_t i = 0; i < 256; i++)
+    if (store->fan_fds[i] >= 0)
+      close (store->fan_fds[i]);
+  close (store->fd);
+  hasher_free (store->hasher);
+  free (store);
+  errno = saved;
+}
+
+void slot_name (const struct digest *id, unsigned slot, char *name)
+{
+  char text[DIGEST_TEXT_SIZE];
+
+  digest_format (id, text);
+  snprintf (name, SLOT_NAME_SIZE, "%s-%u", text + 2, slot);
+}
+
+int store_fan (struct store *store, const struct digest *id, struct err *err)
+{
+  int *fd = &store->fan_fds[id->bytes[0]];
+  char name[3];
+
+  if (*fd >= 0)
+    return *fd;
+  snprintf (name, sizeof name, "%02x", id->bytes[0]);
+  *fd = fd_make_dir (store->fd, name, 0700);
+  if (*fd < 0)
+    return err_errno (err, "open the directory store/%s", name);
+  return *fd;
+}
+
+int store_stat_slot (struct store *store, const struct digest *id, unsigned slot,
+                     struct stat *ret_st, struct err *err)
+{
+  char name[SLOT_NAME_SIZE];
+  int fan = store_fan (store, id, err);
+
+  if (fan < 0)
+    return fan;
+  slot_name (id, slot, name);
+  if (fstatat (fan, name, ret_st, AT_SYMLINK_NOFOLLOW) == 0)
+    return 1;
+  if (errno == ENOENT)
+    return 0;
+  return err_errno (err, "stat the object store/%02x/%s", id->bytes[0], name);
+}
+
+int store_has (struct store *store, const struct digest *id, struct err *err)
+{
+  enum { GAP_MAX = 8 };
+  struct stat st;
+
+  for (unsigned slot = 0; slot < GAP_MAX; slot++) {
+    int ret = store_stat_slot (store, id, slot, &st, err);
+
+    if (ret)
+      return ret;
+  }
+  return 0;
+}
+
+int store_each (struct store *store,
+                int (*visit) (void *data, int fan_fd, const char *name, uint64_t ino,
+                              struct err *err),
+                void *data, struct err *err)
+{
+  autodirlist struct dirlist fans = {0};
+
+  if (dirread_all (store->fd, &fans, err) < 0)
+    return err_wrap (err, "store");
+  for (size_t i = 0; i < fans.count; i++) {
+    const char *fan = fans.items[i].name;
+    autodirread struct dirread dirread = {0};
+    struct dirread_entry entry;
+    int ret;
+
+    if (fans.items[i].type != DT_DIR || strlen (fan) != 2)
+      continue;
+    autoclose int fan_fd = fd_open_dir (store->fd, fan);
+    if (fan_fd < 0)
+      return err_errno (err, "open the directory store/%s", fan);
+    dirread_start (fan_fd, &dirread);
+    while ((ret = dirread_next (&dirread, &entry, err)) > 0)
+      if ((ret = visit (data, fan_fd, entry.name, entry.ino, err)) < 0)
+        return ret;
+    if (ret < 0)
+      return err_wrap (err, "store/%s", fan);
+  }
+  return 0;
+}
+
+static int note_inode (void *data, int fan_fd, const char *name, uint64_t ino, struct err *err)
+{
+  (void) fan_fd;
+  (void) name;
+  (void) err;
+  u64table_put (data, ino, NULL);
+  return 0;
+}
+
+int store_inodes (struct store *store, struct u64table *inodes, struct err *err)
+{
+  return store_each (store, note_inode, inodes, err);
+}

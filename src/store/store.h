@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The store: one inode, an object, per distinct file, named by its identity.
+ *
+ *   store/ab/<62 hex digits>-<slot>
+ *
+ * Every use of an object in a tree is a hard link. Invariants: an object's inode is never written,
+ * chmod-ed, chowned or re-timed; in one tree two names are on one inode only when they are hard
+ * links of one another there, so equal but unrelated files of one tree use slots 0, 1, 2, … of the
+ * object, and a slot that is full (STORE_LINKS_MAX) opens the next one.
+ *
+ * A store is opened under the root lock: shared to link and publish, exclusive for store_gc. */
+#ifndef VG_STORE_STORE_H
+#define VG_STORE_STORE_H
+
+#include "store/identity.h"
+#include "util/u64table.h"
+
+enum { STORE_LINKS_MAX = 60000 }; /* ext4 stops at 65000 */
+
+struct store {
+  int fd;                /* owned: store/ */
+  int fan_fds[256];      /* owned; -1 until used: store/ab/ */
+  struct hasher *hasher; /* owned */
+};
+
+/* Opens, or makes, the store in the directory @root_fd. @ret_store is the caller's. */
+int store_open (int root_fd, struct store **ret_store, struct err *err);
+void store_close (struct store *store);
+static inline void cleanup_store (struct store **store)
+{
+  if (*store)
+    store_close (*store);
+}
+#define autostore __attribute__ ((cleanup (cleanup_store)))
+
+/* The stat of one slot. Returns 1, 0 when there is no such slot, negative on errors. */
+int store_stat_slot (struct store *store, const struct digest *id, unsigned slot,
+                     struct stat *ret_st, struct err *err);
+
+/* Is there any slot of @id? Slot 0 can be missing while others are there; up to 8 missing slots in
+ * a row are looked over. Returns 1, 0 or negative. */
+int store_has (struct store *store, const struct digest *id, struct err *err);
+
+/* The inode numbers of all objects into @inodes (value 0 each): reads directories only. */
+int store_inodes (struct store *store, struct u64table *inodes, struct err *err);
+
+/* Calls @visit for each object, with the fan-out directory and the name there. A negative return
+ * ends the walk and is passed on. */
+int store_each (struct store *store,
+                int (*visit) (void *data, int fan_fd, const char *name, uint64_t ino,
+                              struct err *err),
+                void *data, struct err *err);
+
+/* What one tree needs to choose slots: the inodes it uses. Filled by the tree room's walk, or left
+ * empty for a tree that is being made from nothing. */
+struct share {
+  struct store *store;       /* borrowed */
+  struct u64table *inodes;   /* borrowed: inode numbers in the tree; kept up to date */
+  struct u64table next_slot; /* owned: digest_key -> the first slot worth trying */
+  int temp_fd;               /* borrowed: directory for temporary links, on the same file system,
+                                swept when the guest is recovered */
+};
+
+void share_release (struct share *share);
+#define autoshare __attribute__ ((cleanup (share_release)))
+
+enum share_outcome {
+  SHARE_PUBLISHED, /* the file's own inode became a new slot of the object */
+  SHARE_LINKED,    /* the name is now a link to an object that was there */
+  SHARE_ALREADY,   /* the file was an object already */
+};
+
+/* Makes the file @name of @dir_fd, in the tree of @share and with identity @id, share its inode
+ * with the object. @trusted: this run hashed both, so contents are not compared again. @ret_ino is
+ * the inode that the name is on now. On errors the file is as it was.
+ * Errors: ESTALE when the object is not what its name says, and those of linkat and renameat. */
+int store_share (struct share *share, int dir_fd, const char *name, const struct digest *id,
+                 unsigned flags, bool trusted, enum share_outcome *ret_outcome, uint64_t *ret_ino,
+                 struct err *err);
+
+/* Links one more name of a hard-link group to the inode that another name of it, @from of
+ * @from_dir, is on. Replaces @name atomically. */
+int store_join (struct share *share, int from_dir, const char *from, int dir_fd, const char *name,
+                struct err *err);
+
+/* Links the file @from of another tree as the new name @name of a tree that is being cloned, after
+ * linkat itself said EMLINK: the inode is full, so an equal one is taken from a slot that is not,
+ * or made. share->inodes must hold the inodes of the source. Hard-link partners in the source
+ * become partners in the clone, by way of a link in share->temp_fd that is named by the source's
+ * inode number: one temporary directory per clone. */
+int store_clone_full (struct share *share, int from_dir, const char *from, int dir_fd,
+                      const char *name, struct err *err);
+
+struct gc_result {
+  uint64_t objects; /* removed */
+  uint64_t bytes;   /* freed, by blocks */
+  uint64_t kept;    /* objects still in use */
+};
+
+/* Removes the objects that no tree uses. The caller holds the root lock exclusively. With @dry_run
+ * nothing is removed. */
+int store_gc (struct store *store, bool dry_run, struct gc_result *ret_result, struct err *err);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the store room share among themselves. */
+#ifndef VG_STORE_INTERNAL_H
+#define VG_STORE_INTERNAL_H
+
+#include "store/store.h"
+
+/* Room for 62 digits, a dash, a number and NUL. */
+#define SLOT_NAME_SIZE 80
+
+/* The file name of an object below its fan-out directory. */
+void slot_name (const struct digest *id, unsigned slot, char *name);
+
+/* The descriptor of the fan-out directory of @id, made when missing. Borrowed. Negative on
+ * errors. */
+int store_fan (struct store *store, const struct digest *id, struct err *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Cloning a tree: every file, symlink and special becomes a hard link, directories are made with
+ * their whole metadata. No stat, open or path string per file; hard-link partners stay partners,
+ * as they share the source's inode. */
+#ifndef VG_TREE_CLONE_H
+#define VG_TREE_CLONE_H
+
+#include "store/store.h"
+#include "util/rules.h"
+
+enum { CLONE_SKIP = 1 }; /* verdict of an exclude rule: this path, and all below, is not cloned */
+
+struct clone_counts {
+  uint64_t files;
+  uint64_t directories;
+  uint64_t skipped;
+};
+
+/* Clones the directory open at @from_fd into the empty one at @to_fd, metadata of the top
+ * directory included. @share->temp_fd and store are used when an inode has no room for another
+ * link (store_clone_full). @rules may be NULL. On errors @to_fd is left half made for the caller,
+ * who built it in staging, to remove. */
+int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
+                struct clone_counts *ret_counts, struct err *err);
+
+/* Copies a private layer: like clone_tree, but files get inodes of their own (reflinks where the
+ * file system has them, holes kept), partners within the layer stay partners. */
+int clone_copy_tree (int from_fd, int to_fd, const struct rules *rules,
+                     struct clone_counts *ret_counts, struct err *err);
+
+/* Gives the directory @to_fd mode, owner, times and attributes of the one open at @from_fd. */
+int clone_directory_metadata (int from_fd, int to_fd, struct err *err);
+
+#endif

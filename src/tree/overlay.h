@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Mounting overlays with every option stated, as kernel configuration changes the defaults:
+ * index=off,nfs_export=off,metacopy=on,redirect_dir=on,xino=auto, and volatile for transactions
+ * (Documentation/filesystems/overlayfs.rst). index=on is ruinous on unified lowers. */
+#ifndef VG_TREE_OVERLAY_H
+#define VG_TREE_OVERLAY_H
+
+#include "util/cleanup.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+struct overlay {
+  const int *lower_fds; /* topmost first */
+  size_t lower_count;
+  int upper_fd;
+  int work_fd;        /* empty; a volatile one serves one mount only */
+  bool volatile_mode; /* no fsync reaches the disk: syncfs at commit */
+  bool nodev;
+};
+
+/* Mounts on @target and checks that it can be written. The layers are passed as /proc/self/fd
+ * paths, so no name in them needs escaping. EOPNOTSUPP when the kernel lacks overlayfs or an
+ * option. */
+int overlay_mount (const struct overlay *overlay, const char *target, struct err *err);
+
+/* Tries a mount on two empty directories below @dir_fd in a child with a mount namespace of its
+ * own. 0 when all options work there. */
+int overlay_probe (int dir_fd, struct err *err);
+
+/* Does any mount seen in /proc/self/mountinfo lie below @path, or is it an overlay with a layer
+ * below it? Returns 1, 0 or negative; @ret_where, the caller's, names the mount point. */
+int overlay_in_use (const char *path, char **ret_where, struct err *err);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json.h"
+#include "fd.h"
+#include "strbuf.h"
+
+enum { JSON_FILE_MAX = 4 << 20 };
+
+int json_parse_object (const char *text, size_t len, const char *what, json_object **ret_object,
+                       struct err *err)
+{
+  if (len > JSON_FILE_MAX)
+    return err_code (err, ERR_USAGE, "%s is larger than %d bytes", what, JSON_FILE_MAX);
+  json_tokener *tokener = json_tokener_new ();
+  if (!tokener)
+    err_out_of_memory ();
+  autojson json_object *object = json_tokener_parse_ex (tokener, text, (int) len);
+  enum json_tokener_error status = json_tokener_get_error (tokener);
+  size_t end = json_tokener_get_parse_end (tokener);
+  json_tokener_free (tokener);
+
+  if (status != json_tokener_success) {
+    int line = 1;
+
+    for (size_t i = 0; i < end && i < len; i++)
+      line += text[i] == '\n';
+    return err_code (err, ERR_USAGE, "%s, line %d: %s", what, line,
+                     status == json_tokener_continue ? "unexpected end"
+                                                     : json_tokener_error_desc (status));
+  }
+  for (; end < len; end++)
+    if (!strchr (" \t\r\n", text[end]))
+      return err_code (err, ERR_USAGE, "%s: something follows the closing brace", what);
+  if (!json_object_is_type (object, json_type_object))
+    return err_code (err, ERR_USAGE, "%s: a JSON object is expected", what);
+  *ret_object = steal_ptr (&object);
+  return 0;
+}
+
+int json_read_file (int dir_fd, const char *name, const char *what, json_object **ret_object,
+                    struct err *err)
+{
+  autofree char *text = NULL;
+  size_t len;
+
+  if (fd_read_file (dir_fd, name, JSON_FILE_MAX, &text, &len, err) < 0)
+    return err_wrap (err, "%s", what);
+  return json_parse_object (text, len, what, ret_object, err);
+}
+
+int json_write_file (int dir_fd, const char *name, json_object *object, struct err *err)
+{
+  const char *text = json_object_to_json_string_ext (
+      object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+  if (!text)
+    err_out_of_memory ();
+  autofree char *line = xasprintf ("%s\n", text);
+
+  return fd_write_file (dir_fd, name, line, strlen (line), 0600, err);
+}
+
+static size_t edit_distance (const char *a, const char *b)
+{
+  size_t n = strlen (b), result;
+  autofree size_t *row = xcalloc (n + 1, sizeof *row);
+
+  for (size_t j = 0; j <= n; j++)
+    row[j] = j;
+  for (size_t i = 0; a[i]; i++) {
+    size_t diagonal = row[0];
+
+    row[0] = i + 1;
+    for (size_t j = 1; j <= n; j++) {
+      size_t best = diagonal + (a[i] != b[j - 1]);
+
+      diagonal = row[j];
+      if (row[j] + 1 < best)
+        best = row[j] + 1;
+      if (row[j - 1] + 1 < best)
+        best = row[j - 1] + 1;
+      row[j] = best;
+    }
+  }
+  result = row[n];
+  return result;
+}
+
+const char *nearest_word (const char *word, const char *const *known)
+{
+  const char *best = NULL;
+  size_t best_distance = strlen (word) / 2 + 1;
+
+  if (strlen (word) > 256)
+    return NULL;
+  for (; *known; known++) {
+    size_t distance = edit_distance (word, *known);
+
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = *known;
+    }
+  }
+  return best;
+}
+
+int json_check_keys (json_object *object, const char *const *keys, const char *what,
+                     struct err *err)
+{
+  json_object_object_foreach (object, key, value)
+  {
+    const char *const *k = keys;
+
+    (void) value;
+    while (*k && strcmp (*k, key) != 0)
+      k++;
+    if (*k)
+      continue;
+    const char *near = nearest_word (key, keys);
+    if (near)
+      return err_code (err, ERR_USAGE, "%s: unknown key \"%s\"; did you mean \"%s\"?", what, key,
+                       near);
+    return err_code (err, ERR_USAGE, "%s: unknown key \"%s\"", what, key);
+  }
+  return 0;
+}
+
+/* The member, or NULL when it is missing or null. A wrong type is an error. */
+static int get_member (json_object *object, const char *key, json_type type, const char *type_name,
+                       json_object **ret_value, struct err *err)
+{
+  json_object *value = NULL;
+
+  if (!json_object_object_get_ex (object, key, &value) || !value) {
+    *ret_value = NULL;
+    return 0;
+  }
+  if (!json_object_is_type (value, type))
+    return err_code (err, ERR_USAGE, "\"%s\" must be %s", key, type_name);
+  *ret_value = value;
+  return 0;
+}
+
+int json_get_string (json_object *object, const char *key, const char *fallback,
+                     const char **ret_value, struct err *err)
+{
+  json_object *value = NULL;
+
+  if (get_member (object, key, json_type_string, "a string", &value, err) < 0)
+    return -err->code;
+  if (value &&
+      strlen (json_object_get_string (value)) != (size_t) json_object_get_string_len (value))
+    return err_code (err, ERR_USAGE, "\"%s\" has a NUL character", key);
+  *ret_value = value ? json_object_get_string (value) : fallback;
+  return 0;
+}
+
+int json_get_bool (json_object *object, const char *key, bool fallback, bool *ret_value,
+                   struct err *err)
+{
+  json_object *value = NULL;
+
+  if (get_member (object, key, json_type_boolean, "true or false", &value, err) < 0)
+    return -err->code;
+  *ret_value = value ? json_object_get_boolean (value) : fallback;
+  return 0;
+}
+
+int json_get_int (json_object *object, const char *key, int64_t fallback, int64_t *ret_value,
+                  struct err *err)
+{
+  json_object *value = NULL;
+
+  if (get_member (object, key, json_type_int, "a whole number", &value, err) < 0)
+    return -err->code;
+  *ret_value = value ? json_object_get_int64 (value) : fallback;
+  return 0;
+}
+
+int json_get_object (json_object *object, const char *key, json_object **ret_value, struct err *err)
+{
+  return get_member (object, key, json_type_object, "an object", ret_value, err);
+}
+
+int json_get_strings (json_object *object, const char *key, json_object **ret_value,
+                      struct err *err)
+{
+  json_object *value = NULL;
+
+  if (get_member (object, key, json_type_array, "a list of strings", &value, err) < 0)
+    return -err->code;
+  for (size_t i = 0; value && i < json_object_array_length (value); i++)
+    if (!json_object_is_type (json_object_array_get_idx (value, i), json_type_string))
+      return err_code (err, ERR_USAGE, "\"%s\" must be a list of strings", key);
+  *ret_value = value;
+  return 0;
+}
+
+static void set (json_object *object, const char *key, json_object *value)
+{
+  if (!value || json_object_object_add (object, key, value) < 0)
+    err_out_of_memory ();
+}
+
+void json_set_string (json_object *object, const char *key, const char *value)
+{
+  if (!value)
+    json_object_object_del (object, key);
+  else
+    set (object, key, json_object_new_string (value));
+}
+
+void json_set_int (json_object *object, const char *key, int64_t value)
+{
+  set (object, key, json_object_new_int64 (value));
+}
+
+void json_set_bool (json_object *object, const char *key, bool value)
+{
+  set (object, key, json_object_new_boolean (value));
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "progress.h"
+#include "err.h"
+#include <inttypes.h>
+#include <time.h>
+
+static struct {
+  bool disabled;
+  bool shown;
+  int64_t last_ms;
+} progress;
+
+static int64_t now_ms (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC_COARSE, &ts);
+  return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void progress_enable (bool enabled)
+{
+  progress.disabled = !enabled;
+}
+
+void progress_show (const char *what, uint64_t done, uint64_t total, const char *unit)
+{
+  int64_t now;
+
+  if (progress.disabled || (now = now_ms ()) - progress.last_ms < 100 || !isatty (STDERR_FILENO))
+    return;
+  progress.last_ms = now;
+  progress.shown = true;
+  if (total)
+    fprintf (stderr, "\r\033[K%s: %" PRIu64 " of %" PRIu64 " %s", what, done, total, unit);
+  else
+    fprintf (stderr, "\r\033[K%s: %" PRIu64 " %s", what, done, unit);
+  fflush (stderr);
+}
+
+void progress_clear (void)
+{
+  if (!progress.shown)
+    return;
+  progress.shown = false;
+  fputs ("\r\033[K", stderr);
+  fflush (stderr);
+}

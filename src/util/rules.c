@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "rules.h"
+#include <fnmatch.h>
+
+static void rule_release (struct rule *rule)
+{
+  for (size_t i = 0; i < rule->count; i++)
+    free (rule->parts[i]);
+  free (rule->parts);
+}
+
+void rules_release (struct rules *rules)
+{
+  for (size_t i = 0; i < rules->count; i++)
+    rule_release (&rules->items[i]);
+  free (rules->items);
+  *rules = (struct rules){0};
+}
+
+int rules_add (struct rules *rules, const char *pattern, unsigned mask, unsigned value,
+               struct err *err)
+{
+  struct rule rule = {.anchored = pattern[0] == '/', .mask = mask, .value = value};
+  const char *p = pattern;
+
+  if (!*pattern)
+    return err_code (err, ERR_USAGE, "an empty pattern");
+  while (*p == '/')
+    p++;
+  while (*p) {
+    size_t len = strcspn (p, "/");
+
+    if (!len || (len == 1 && p[0] == '.') || (len == 2 && p[0] == '.' && p[1] == '.')) {
+      rule_release (&rule);
+      return err_code (err, ERR_USAGE, "the pattern \"%s\" has a \".\", \"..\" or empty component",
+                       pattern);
+    }
+    rule.parts = xreallocarray (rule.parts, rule.count + 1, sizeof *rule.parts);
+    rule.parts[rule.count++] = xstrndup (p, len);
+    p += len;
+    if (*p == '/')
+      p++;
+  }
+  if (!rule.anchored && rule.count != 1) {
+    rule_release (&rule);
+    return err_code (err, ERR_USAGE, "the pattern \"%s\" has a \"/\" inside but none at its start",
+                     pattern);
+  }
+  rules->items = xreallocarray (rules->items, rules->count + 1, sizeof *rules->items);
+  rules->items[rules->count++] = rule;
+  rules->floating |= !rule.anchored;
+  return 0;
+}
+
+static unsigned apply (const struct rule *rule, unsigned verdict)
+{
+  return (verdict & ~rule->mask) | (rule->value & rule->mask);
+}
+
+void rules_start (const struct rules *rules, unsigned initial, struct rules_state *ret_state)
+{
+  struct rules_state state = {.verdict = initial};
+
+  state.live = xcalloc (rules->count, sizeof *state.live);
+  for (size_t i = 0; i < rules->count; i++) {
+    if (!rules->items[i].anchored)
+      continue;
+    if (rules->items[i].count == 0)
+      state.verdict = apply (&rules->items[i], state.verdict);
+    else
+      state.live[state.count++] = i;
+  }
+  *ret_state = state;
+}
+
+static bool part_matches (const char *part, const char *name)
+{
+  return fnmatch (part, name, 0) == 0;
+}
+
+void rules_enter (const struct rules *rules, const struct rules_state *parent, const char *name,
+                  struct rules_state *ret_state)
+{
+  struct rules_state state = {.verdict = parent->verdict, .depth = parent->depth + 1};
+  size_t next_live = 0;
+
+  /* Most of a tree is below no rule at all. */
+  if (!parent->count && !rules->floating) {
+    *ret_state = state;
+    return;
+  }
+  for (size_t i = 0; i < rules->count; i++) {
+    const struct rule *rule = &rules->items[i];
+
+    if (!rule->anchored) {
+      if (part_matches (rule->parts[0], name))
+        state.verdict = apply (rule, state.verdict);
+      continue;
+    }
+    if (next_live == parent->count || parent->live[next_live] != i)
+      continue;
+    next_live++;
+    if (!part_matches (rule->parts[parent->depth], name))
+      continue;
+    if (rule->count == state.depth) {
+      state.verdict = apply (rule, state.verdict);
+      continue;
+    }
+    if (!state.live)
+      state.live = xcalloc (parent->count, sizeof *state.live);
+    state.live[state.count++] = i;
+  }
+  *ret_state = state;
+}
+
+void rules_state_release (struct rules_state *state)
+{
+  int saved = errno;
+
+  free (state->live);
+  state->live = NULL;
+  state->count = 0;
+  errno = saved;
+}
+
+unsigned rules_verdict (const struct rules *rules, unsigned initial, const char *path)
+{
+  struct rules_state state;
+
+  rules_start (rules, initial, &state);
+  while (*path) {
+    size_t len = strcspn (path, "/");
+
+    if (len) {
+      autofree char *name = xstrndup (path, len);
+      struct rules_state child;
+
+      rules_enter (rules, &state, name, &child);
+      rules_state_release (&state);
+      state = child;
+    }
+    path += len;
+    if (*path)
+      path++;
+  }
+  unsigned verdict = state.verdict;
+  rules_state_release (&state);
+  return verdict;
+}
