@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "interrupt.h"
+#include <signal.h>
+
+static volatile sig_atomic_t arrived;
+
+static void on_signal (int number)
+{
+  arrived = number;
+}
+
+void interrupt_install (void)
+{
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+    struct sigaction old, action = {.sa_handler = on_signal};
+
+    sigemptyset (&action.sa_mask);
+    if (sigaction (signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+      sigaction (signals[i], &action, NULL);
+  }
+}
+
+bool interrupt_pending (void)
+{
+  return arrived != 0;
+}
+
+int interrupt_check (struct err *err)
+{
+  if (!arrived)
+    return 0;
+  return err_code (err, ERR_INTERRUPTED, "interrupted by signal %d (%s)", (int) arrived,
+                   strsignal (arrived));
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SIGINT, SIGTERM and SIGHUP as an error: a command that has something to undo installs the
+ * handlers once, and asks between steps that take long. The signals do not restart system calls,
+ * so that one that blocks returns EINTR and its caller can ask. */
+#ifndef VG_UTIL_INTERRUPT_H
+#define VG_UTIL_INTERRUPT_H
+
+#include "err.h"
+#include <stdbool.h>
+
+/* Installs the handlers. A signal that is ignored (nohup) stays ignored. */
+void interrupt_install (void);
+
+/* Did one of the signals arrive since the start? Async-signal-safe and cheap. */
+bool interrupt_pending (void);
+
+/* ERR_INTERRUPTED, naming the signal, when one arrived; else 0. */
+int interrupt_check (struct err *err);
+
+#endif
