@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lock.h"
 #include "fd.h"
+#include "interrupt.h"
 #include <sys/file.h>
 #include <time.h>
 
@@ -54,8 +55,8 @@ int lock_acquire (int dir_fd, const char *name, enum lock_mode mode, bool no_wai
     while (flock (fd, op) < 0)
       if (errno != EINTR)
         return err_errno (err, "lock %s", what);
-      else if (!on_wait)
-        return err_code (err, ERR_INTERRUPTED, "interrupted while waiting for %s", what);
+      else if (interrupt_check (err) < 0)
+        return err_wrap (err, "wait for %s", what);
   }
   if (mode == LOCK_EXCLUSIVE)
     write_holder (fd);
