@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How one file comes to share its inode with an object: choosing the slot, publishing, linking. */
 #include "store_internal.h"
+#include "util/copy.h"
 #include "util/fd.h"
 #include <inttypes.h>
 
@@ -48,6 +49,8 @@ static int try_slot (struct share *share, int dir_fd, const char *name, const st
       return err_errno (err, "stat the object store/%02x/%s", id->bytes[0], object);
     if (linkat (dir_fd, name, fan, object, 0) == 0) {
       u64table_put (share->inodes, own->st_ino, NULL);
+      u64table_put (&share->store->inodes, own->st_ino, NULL);
+      u64table_put (&share->store->sizes, (uint64_t) own->st_size, NULL);
       *ret_outcome = SHARE_PUBLISHED;
       *ret_ino = own->st_ino;
       return 1;
@@ -120,39 +123,6 @@ int store_join (struct share *share, int from_dir, const char *from, int dir_fd,
   return 0;
 }
 
-/* A new inode, equal to @from in contents and metadata, as @temp in share->temp_fd. */
-static int copy_file (struct share *share, int from_dir, const char *from, const struct stat *st,
-                      const char *temp, struct err *err)
-{
-  autoxattrs struct xattrs xattrs = {0};
-  autoclose int in = -1, out = -1;
-  struct timespec times[2] = {st->st_atim, st->st_mtim};
-
-  if (S_ISREG (st->st_mode)) {
-    in = fd_open (from_dir, from, O_RDONLY | O_NOATIME, 0);
-    out = fd_open (share->temp_fd, temp, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (in < 0 || out < 0 || fd_copy_contents (in, out, st->st_size) < 0)
-      return err_errno (err, "copy %s", from);
-  } else if (S_ISLNK (st->st_mode)) {
-    autofree char *target = xcalloc (1, (size_t) st->st_size + 1);
-
-    if (readlinkat (from_dir, from, target, (size_t) st->st_size) < 0 ||
-        symlinkat (target, share->temp_fd, temp) < 0)
-      return err_errno (err, "copy the symlink %s", from);
-  } else if (mknodat (share->temp_fd, temp, st->st_mode, st->st_rdev) < 0) {
-    return err_errno (err, "copy the special file %s", from);
-  }
-  if (fchownat (share->temp_fd, temp, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-      (!S_ISLNK (st->st_mode) && fchmodat (share->temp_fd, temp, st->st_mode & 07777, 0) < 0))
-    return err_errno (err, "set the owner and mode of the copy of %s", from);
-  if (xattrs_read (in, from_dir, from, false, &xattrs, err) < 0 ||
-      xattrs_apply (out, share->temp_fd, temp, &xattrs, err) < 0)
-    return -err->code;
-  if (utimensat (share->temp_fd, temp, times, AT_SYMLINK_NOFOLLOW) < 0)
-    return err_errno (err, "set the times of the copy of %s", from);
-  return 0;
-}
-
 /* Finds or makes an equal inode that is not full; leaves it as @partner in share->temp_fd. */
 static int make_partner (struct share *share, int from_dir, const char *from, const char *partner,
                          struct err *err)
@@ -164,7 +134,7 @@ static int make_partner (struct share *share, int from_dir, const char *from, co
   if (fstatat (from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", from);
   if (!identity_can_share (&st))
-    return copy_file (share, from_dir, from, &st, partner, err);
+    return copy_inode (from_dir, from, &st, -1, NULL, share->temp_fd, partner, err);
   if (identity_of (share->store->hasher, from_dir, from, 0, &id, NULL, err) < 0)
     return -err->code;
   int fan = store_fan (share->store, &id, err);
@@ -188,10 +158,8 @@ static int make_partner (struct share *share, int from_dir, const char *from, co
       u64table_put (share->inodes, slot_st.st_ino, NULL);
       return 0;
     }
-    if (copy_file (share, from_dir, from, &st, partner, err) < 0) {
-      unlinkat (share->temp_fd, partner, 0);
+    if (copy_inode (from_dir, from, &st, -1, NULL, share->temp_fd, partner, err) < 0)
       return -err->code;
-    }
     if (linkat (share->temp_fd, partner, fan, object, 0) == 0) {
       if (fstatat (fan, object, &slot_st, AT_SYMLINK_NOFOLLOW) == 0)
         u64table_put (share->inodes, slot_st.st_ino, NULL);

@@ -27,6 +27,8 @@ void store_close (struct store *store)
       close (store->fan_fds[i]);
   close (store->fd);
   hasher_free (store->hasher);
+  u64table_release (&store->inodes);
+  u64table_release (&store->sizes);
   free (store);
   errno = saved;
 }
@@ -122,7 +124,33 @@ static int note_inode (void *data, int fan_fd, const char *name, uint64_t ino, s
   return 0;
 }
 
-int store_inodes (struct store *store, struct u64table *inodes, struct err *err)
+int store_has_inode (struct store *store, uint64_t ino, struct err *err)
 {
-  return store_each (store, note_inode, inodes, err);
+  if (!store->inodes_loaded) {
+    if (store_each (store, note_inode, &store->inodes, err) < 0)
+      return -err->code;
+    store->inodes_loaded = true;
+  }
+  return u64table_has (&store->inodes, ino);
+}
+
+static int note_size (void *data, int fan_fd, const char *name, uint64_t ino, struct err *err)
+{
+  struct stat st;
+
+  (void) ino;
+  if (fstatat (fan_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "stat the object %s", name);
+  u64table_put (data, (uint64_t) st.st_size, NULL);
+  return 0;
+}
+
+int store_has_size (struct store *store, uint64_t size, struct err *err)
+{
+  if (!store->sizes_loaded) {
+    if (store_each (store, note_size, &store->sizes, err) < 0)
+      return -err->code;
+    store->sizes_loaded = true;
+  }
+  return u64table_has (&store->sizes, size);
 }

@@ -18,9 +18,13 @@
 enum { STORE_LINKS_MAX = 60000 }; /* ext4 stops at 65000 */
 
 struct store {
-  int fd;                /* owned: store/ */
-  int fan_fds[256];      /* owned; -1 until used: store/ab/ */
-  struct hasher *hasher; /* owned */
+  int fd;                 /* owned: store/ */
+  int fan_fds[256];       /* owned; -1 until used: store/ab/ */
+  struct hasher *hasher;  /* owned */
+  struct u64table inodes; /* owned: objects' inode numbers, once store_has_inode was asked */
+  struct u64table sizes;  /* owned: objects' sizes, once store_has_size was asked */
+  bool inodes_loaded;
+  bool sizes_loaded;
 };
 
 /* Opens, or makes, the store in the directory @root_fd. @ret_store is the caller's. */
@@ -41,8 +45,14 @@ int store_stat_slot (struct store *store, const struct digest *id, unsigned slot
  * a row are looked over. Returns 1, 0 or negative. */
 int store_has (struct store *store, const struct digest *id, struct err *err);
 
-/* The inode numbers of all objects into @inodes (value 0 each): reads directories only. */
-int store_inodes (struct store *store, struct u64table *inodes, struct err *err);
+/* Is @ino the inode of an object? The first call reads the directories of the store (no stat);
+ * what this process publishes is added. Objects that others publish meanwhile may be missed, which
+ * costs only work. Returns 1, 0 or negative. */
+int store_has_inode (struct store *store, uint64_t ino, struct err *err);
+
+/* Has any object the size @size? So that unique data is not even hashed. The first call stats the
+ * objects. Returns 1, 0 or negative. */
+int store_has_size (struct store *store, uint64_t size, struct err *err);
 
 /* Calls @visit for each object, with the fan-out directory and the name there. A negative return
  * ends the walk and is passed on. */
