@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "template.h"
+#include "util/dirread.h"
+#include "util/fd.h"
+#include "util/lock.h"
+
+int template_list (struct vroot *root, struct names *ret_names, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (dirread_all (root->templates_fd, &list, err) < 0)
+    return err_wrap (err, "%s/templates", root->path);
+  for (size_t i = 0; i < list.count; i++)
+    if (list.items[i].type == DT_DIR)
+      names_add (ret_names, list.items[i].name);
+  return 0;
+}
+
+static int no_such_template (struct vroot *root, const char *name, struct err *err)
+{
+  autonames struct names existing = {0};
+
+  if (template_list (root, &existing, err) < 0)
+    return -err->code;
+  if (!existing.count)
+    return err_code (err, ERR_NO_GUEST,
+                     "no template is called \"%s\": there are none yet; \"vtemplate build "
+                     "debian-12\" makes one",
+                     name);
+  autofree const char **known = xcalloc (existing.count + 1, sizeof *known);
+  for (size_t i = 0; i < existing.count; i++)
+    known[i] = existing.items[i];
+  const char *near = nearest_word (name, known);
+  if (near)
+    return err_code (err, ERR_NO_GUEST, "no template is called \"%s\"; did you mean \"%s\"?", name,
+                     near);
+  return err_code (err, ERR_NO_GUEST,
+                   "no template is called \"%s\"; \"vtemplate list\" shows those there are", name);
+}
+
+/* Opens and locks templates/NAME. It may be deleted, and made again, while we wait for the lock:
+ * then the name leads elsewhere, and we begin again. */
+static int open_locked (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
+                        int *ret_lock_fd, struct err *err)
+{
+  autofree char *what = xasprintf ("template %s", name);
+
+  for (;;) {
+    struct stat by_fd, by_name;
+    autoclose int fd = fd_open_dir (root->templates_fd, name);
+    autoclose int lock_fd = -1;
+
+    if (fd < 0 && errno == ENOENT)
+      return no_such_template (root, name, err);
+    if (fd < 0)
+      return err_errno (err, "open %s/templates/%s", root->path, name);
+    if (lock_acquire (fd, "lock", mode, root->no_wait, what, root->on_wait, &lock_fd, err) < 0) {
+      if (err->code != ENOENT)
+        return -err->code;
+      err_release (err); /* deleted since it was opened */
+      continue;
+    }
+    if (fstat (fd, &by_fd) < 0)
+      return err_errno (err, "stat %s/templates/%s", root->path, name);
+    if (fstatat (root->templates_fd, name, &by_name, AT_SYMLINK_NOFOLLOW) < 0 ||
+        by_fd.st_ino != by_name.st_ino)
+      continue;
+    *ret_fd = steal_fd (&fd);
+    *ret_lock_fd = steal_fd (&lock_fd);
+    return 0;
+  }
+}
+
+/* The number that a directory name is, or 0. */
+static unsigned parse_generation (const char *name)
+{
+  size_t digits = strspn (name, "0123456789");
+
+  if (!digits || digits > 9 || name[digits] || name[0] == '0')
+    return 0;
+  return (unsigned) strtoul (name, NULL, 10);
+}
+
+static int newest_generation (int fd, unsigned *ret_generation, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+  unsigned newest = 0;
+
+  if (dirread_all (fd, &list, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < list.count; i++) {
+    unsigned generation = parse_generation (list.items[i].name);
+
+    if (list.items[i].type == DT_DIR && generation > newest)
+      newest = generation;
+  }
+  if (!newest)
+    return err_code (err, ENOENT, "it has no generation");
+  *ret_generation = newest;
+  return 0;
+}
+
+static int open_generation (int name_fd, unsigned generation, struct template *template,
+                            struct err *err)
+{
+  char number[16];
+  int64_t format = 0;
+
+  if (!generation && newest_generation (name_fd, &generation, err) < 0)
+    return -err->code;
+  snprintf (number, sizeof number, "%u", generation);
+  template->generation = generation;
+  template->fd = fd_open_dir (name_fd, number);
+  if (template->fd < 0 && errno == ENOENT)
+    return err_code (err, ERR_NO_GUEST, "there is no generation %u", generation);
+  if (template->fd < 0)
+    return err_errno (err, "open the generation %u", generation);
+  template->tree_fd = fd_open_dir (template->fd, "tree");
+  if (template->tree_fd < 0)
+    return err_errno (err, "open %u/tree", generation);
+  if (json_read_file (template->fd, "template.json", "template.json", &template->info, err) < 0 ||
+      json_get_int (template->info, "format", 0, &format, err) < 0)
+    return -err->code;
+  if (format < 1 || format > TEMPLATE_FORMAT)
+    return err_code (err, ERR_USAGE, "template.json has a format that this vguest does not know");
+  return 0;
+}
+
+int template_open (struct vroot *root, const char *name, unsigned generation,
+                   struct template **ret_template, struct err *err)
+{
+  autotemplate struct template *template = xcalloc (1, sizeof *template);
+  autoclose int name_fd = -1;
+
+  *template = (struct template){.name = xstrdup (name), .fd = -1, .tree_fd = -1, .lock_fd = -1};
+  if (name_check (name, "template", err) < 0 ||
+      open_locked (root, name, LOCK_SHARED, &name_fd, &template->lock_fd, err) < 0)
+    return -err->code;
+  if (open_generation (name_fd, generation, template, err) < 0)
+    return err_wrap (err, "template %s", name);
+  *ret_template = steal_ptr (&template);
+  return 0;
+}
+
+void template_close (struct template *template)
+{
+  int saved = errno;
+  int fds[] = {template->tree_fd, template->fd, template->lock_fd};
+
+  if (template->info)
+    json_object_put (template->info);
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+    if (fds[i] >= 0)
+      close (fds[i]);
+  free (template->name);
+  free (template);
+  errno = saved;
+}
+
+int template_check_new (struct vroot *root, const char *name, struct err *err)
+{
+  if (name_check (name, "template", err) < 0)
+    return -err->code;
+  if (faccessat (root->templates_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return err_code (err, EEXIST,
+                     "the template %s exists: choose another name, or remove it first with "
+                     "\"vtemplate delete %s\"",
+                     name, name);
+  if (errno != ENOENT)
+    return err_errno (err, "look for %s/templates/%s", root->path, name);
+  return 0;
+}
+
+int template_delete (struct vroot *root, const char *name, struct gc_result *ret_freed,
+                     struct err *err)
+{
+  autoclose int fd = -1, lock_fd = -1;
+  autostaging struct staging staging = {.fd = -1};
+
+  if (name_check (name, "template", err) < 0 ||
+      open_locked (root, name, LOCK_EXCLUSIVE, &fd, &lock_fd, err) < 0)
+    return -err->code;
+  if (staging_make (root, "delete", &staging, err) < 0)
+    return -err->code;
+  if (renameat (root->templates_fd, name, staging.fd, name) < 0)
+    return err_errno (err, "move the template %s to staging", name);
+  if (staging_remove (&staging, err) < 0)
+    return err_wrap (err, "remove the template %s", name);
+  /* The note is for the case that others hold the store now. */
+  if (root_want_gc (root, err) < 0 || root_collect (root, /* force= */ true, ret_freed, err) < 0)
+    return err_wrap (err, "remove the objects that only the template %s used", name);
+  return 0;
+}

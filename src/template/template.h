@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Templates: read-only trees that guests are cloned from.
+ *
+ *   templates/NAME/lock
+ *   templates/NAME/<generation>/{template.json,tree/}
+ *
+ * A template is made in staging and renamed into place as a whole, so one that can be seen is
+ * complete. Its files are objects of the store; nothing writes below tree/ afterwards.
+ *
+ * template.json: format, name, generation, created, source, files (names that are not directories),
+ * directories, bytes (apparent, each inode once), and, where the tree tells, os and architecture.
+ */
+#ifndef VG_TEMPLATE_TEMPLATE_H
+#define VG_TEMPLATE_TEMPLATE_H
+
+#include "guest/names.h"
+#include "guest/root.h"
+
+enum { TEMPLATE_FORMAT = 1 };
+
+struct template
+{
+  char *name; /* owned */
+  unsigned generation;
+  int fd;            /* owned: templates/NAME/<generation> */
+  int tree_fd;       /* owned: its tree/ */
+  int lock_fd;       /* owned: shared as long as the template is open, so that it is not deleted */
+  json_object *info; /* owned: template.json */
+};
+
+/* Opens @generation of the template @name, 0 for the newest. ERR_NO_GUEST with the nearest names;
+ * ERR_LOCKED under root->no_wait while it is being deleted. */
+int template_open (struct vroot *root, const char *name, unsigned generation,
+                   struct template **ret_template, struct err *err);
+void template_close (struct template *template);
+static inline void cleanup_template (struct template **template)
+{
+  if (*template)
+    template_close (*template);
+}
+#define autotemplate __attribute__ ((cleanup (cleanup_template)))
+
+/* The names of all templates, sorted. */
+int template_list (struct vroot *root, struct names *ret_names, struct err *err);
+
+/* Fails when @name is no name for a new template: EEXIST when there is one already. */
+int template_check_new (struct vroot *root, const char *name, struct err *err);
+
+/* Removes the template and the objects that only it used. Waits until nobody has it open. */
+int template_delete (struct vroot *root, const char *name, struct gc_result *ret_freed,
+                     struct err *err);
+
+#endif
