@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layers.h"
+#include "util/fd.h"
+#include "util/strbuf.h"
+#include <sched.h>
+#include <sys/mount.h>
+
+int layers_own_namespace (struct err *err)
+{
+  if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    return err_errno (err, "make a mount namespace");
+  return 0;
+}
+
+int layers_view (const int *layer_fds, size_t count, struct manifest *ret_manifest, struct err *err)
+{
+  autostrbuf struct strbuf options = STRBUF_INIT (4095);
+  char target[] = "/tmp/vg-view-XXXXXX";
+
+  strbuf_adds (&options, "lowerdir=");
+  for (size_t i = 0; i < count; i++)
+    strbuf_addf (&options, "%s/proc/self/fd/%d", i ? ":" : "", layer_fds[i]);
+  strbuf_adds (&options, ",index=off,nfs_export=off,metacopy=on,redirect_dir=on,xino=auto");
+  if (!mkdtemp (target))
+    return err_errno (err, "make the directory %s", target);
+  if (mount ("overlay", target, "overlay", MS_RDONLY, strbuf_str (&options)) < 0) {
+    err_errno (err, "mount the layers read-only");
+    rmdir (target);
+    return -err->code;
+  }
+  autoclose int fd = open (target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int ret = fd < 0 ? err_errno (err, "open %s", target) : manifest_read (fd, ret_manifest, err);
+  if (fd >= 0)
+    close (steal_fd (&fd));
+  if (umount2 (target, 0) < 0 && ret == 0)
+    ret = err_errno (err, "unmount %s", target);
+  if (rmdir (target) < 0 && ret == 0)
+    ret = err_errno (err, "remove %s", target);
+  return ret;
+}
+
+static bool has_attribute (const struct manifest_entry *entry, const char *name)
+{
+  autofree char *word = xasprintf (" trusted.overlay.%s=", name);
+
+  return strstr (entry->text, word) != NULL;
+}
+
+bool layers_is_whiteout (const struct manifest_entry *entry)
+{
+  if (S_ISCHR (entry->st.st_mode) && entry->st.st_rdev == 0)
+    return true;
+  return has_attribute (entry, "whiteout");
+}
+
+size_t layers_check_clean (const struct manifest *manifest, const char *what, bool allow_origin,
+                           FILE *out)
+{
+  static const char *const never[] = {"opaque", "redirect", "metacopy", "whiteout", NULL};
+  static const char *const harmless[] = {"origin",   "impure", "nlink", "uuid",
+                                         "protattr", "upper",  NULL};
+  size_t complaints = 0;
+
+  for (size_t i = 0; i < manifest->count; i++) {
+    const struct manifest_entry *entry = &manifest->items[i];
+    autofree char *path = printable (entry->path, strlen (entry->path));
+
+    if (S_ISCHR (entry->st.st_mode) && entry->st.st_rdev == 0) {
+      fprintf (out, "# %s: %s is a whiteout\n", what, path);
+      complaints++;
+    }
+    for (int k = 0; k < 2; k++)
+      for (const char *const *name = k ? harmless : never; *name && !(k && allow_origin); name++)
+        if (has_attribute (entry, *name)) {
+          fprintf (out, "# %s: %s has trusted.overlay.%s\n", what, path, *name);
+          complaints++;
+        }
+  }
+  return complaints;
+}
