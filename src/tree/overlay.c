@@ -43,14 +43,23 @@ int overlay_mount (const struct overlay *overlay, const char *target, struct err
   return -err->code;
 }
 
-static int probe_in_child (int dir_fd, struct err *err)
+int overlay_enter_namespace (int dir_fd, struct err *err)
 {
+  if (fchdir (dir_fd) < 0)
+    return err_errno (err, "enter a directory");
   if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
     return err_errno (err, "make a mount namespace");
-  autoclose int lower = fd_open_dir (dir_fd, "lower");
-  autoclose int upper = fd_open_dir (dir_fd, "upper");
-  autoclose int work = fd_open_dir (dir_fd, "work");
-  autoclose int merged = fd_open_dir (dir_fd, "merged");
+  return 0;
+}
+
+static int probe_in_child (int dir_fd, struct err *err)
+{
+  if (overlay_enter_namespace (dir_fd, err) < 0)
+    return -err->code;
+  autoclose int lower = fd_open_dir (AT_FDCWD, "lower");
+  autoclose int upper = fd_open_dir (AT_FDCWD, "upper");
+  autoclose int work = fd_open_dir (AT_FDCWD, "work");
+  autoclose int merged = fd_open_dir (AT_FDCWD, "merged");
   if (lower < 0 || upper < 0 || work < 0 || merged < 0)
     return err_errno (err, "open the layers of the probe");
   autofree char *target = fd_proc_path (merged, NULL);

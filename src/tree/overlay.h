@@ -18,6 +18,11 @@ struct overlay {
   bool nodev;
 };
 
+/* Leaves the mount namespace for a private one, with @dir_fd as working directory there. A mount
+ * takes only layers of its own namespace, and descriptors keep the one they were opened in: open
+ * the layers anew after this call, starting from AT_FDCWD. Only in a child process. */
+int overlay_enter_namespace (int dir_fd, struct err *err);
+
 /* Mounts on @target and checks that it can be written. The layers are passed as /proc/self/fd
  * paths, so no name in them needs escaping. EOPNOTSUPP when the kernel lacks overlayfs or an
  * option. */
