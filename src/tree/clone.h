@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Cloning a tree: every file, symlink and special becomes a hard link, directories are made with
  * their whole metadata. No stat, open or path string per file; hard-link partners stay partners,
- * as they share the source's inode. */
+ * as they share the source's inode. Sockets are left out: they mean nothing without the process
+ * that listens. */
 #ifndef VG_TREE_CLONE_H
 #define VG_TREE_CLONE_H
 
@@ -12,19 +13,21 @@ enum { CLONE_SKIP = 1 }; /* verdict of an exclude rule: this path, and all below
 
 struct clone_counts {
   uint64_t files;
-  uint64_t directories;
-  uint64_t skipped;
+  uint64_t directories; /* the top directory included */
+  uint64_t skipped;     /* entries left out: by a rule (what is below is not counted), sockets */
 };
 
 /* Clones the directory open at @from_fd into the empty one at @to_fd, metadata of the top
- * directory included. @share->temp_fd and store are used when an inode has no room for another
- * link (store_clone_full). @rules may be NULL. On errors @to_fd is left half made for the caller,
- * who built it in staging, to remove. */
+ * directory included. When an inode has no room for another link an equal one is used
+ * (store_clone_full): @share has the store, an empty temp_fd of its own, and an empty table of
+ * inodes, which is filled here when it is needed. @rules may be NULL. On errors @to_fd is left
+ * half made for the caller, who built it in staging, to remove. */
 int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
                 struct clone_counts *ret_counts, struct err *err);
 
 /* Copies a private layer: like clone_tree, but files get inodes of their own (reflinks where the
- * file system has them, holes kept), partners within the layer stay partners. */
+ * file system has them, holes kept), partners within the layer stay partners. The layer must be
+ * clean: EBUSY when it has a whiteout or another form of the overlay. */
 int clone_copy_tree (int from_fd, int to_fd, const struct rules *rules,
                      struct clone_counts *ret_counts, struct err *err);
 
