@@ -17,7 +17,8 @@
 int transaction_begin (struct vroot *root, struct guest *guest, struct err *err);
 
 /* Mounts the merged root of the transaction (volatile, nodev) on the directory @target. Only in a
- * mount namespace that dies with its processes. */
+ * child, behind overlay_enter_namespace (guest->fd, …): the layers are opened from the working
+ * directory, and the mount goes when the last process of the namespace does. */
 int transaction_mount (struct guest *guest, const char *target, struct err *err);
 
 /* Makes the layer part of the guest: fold and unify. After an error before the journal was

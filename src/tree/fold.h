@@ -45,10 +45,11 @@ struct fold_counts {
 /* Plans and writes the journal. Returns 1, or 0 when there is nothing to do (no journal then). */
 int fold_plan (const struct fold_options *options, struct fold_counts *ret_counts, struct err *err);
 
-/* Is there a journal? Returns 1, 0 or negative. */
+/* Is there a journal, applied or not? Returns 1, 0 or negative. */
 int fold_pending (int guest_fd, struct err *err);
 
-/* Carries the journal out, from any point of an earlier try. */
+/* Carries the journal out, from any point of an earlier try, and removes the upper of a commit.
+ * Does nothing but the removal when it was carried out before. */
 int fold_apply (int guest_fd, struct err *err);
 
 /* Calls @visit for each name that the journal put into the tree: @dir_fd is its directory in
@@ -58,7 +59,10 @@ int fold_each_put (int guest_fd,
                                  struct err *err),
                    void *data, struct err *err);
 
-/* Makes all durable, removes the journal and what is left in txn/. */
+/* Removes everything in txn/ but the journal: an abandoned transaction or plan. */
+int fold_clear (int guest_fd, struct err *err);
+
+/* Removes the applied journal and what is left in txn/. */
 int fold_finish (int guest_fd, struct err *err);
 
 #endif

@@ -11,12 +11,12 @@
 #include "unify/policy.h"
 
 struct unify_report {
-  uint64_t files;        /* looked at: not shared before */
+  uint64_t files;        /* looked at: names that were not shared before */
   uint64_t bytes;        /* read to be hashed */
   uint64_t linked;       /* names that became links to an object that was there */
   uint64_t linked_bytes; /* disk space that this gave back, by blocks */
   uint64_t published;    /* files that became new objects */
-  uint64_t moved;        /* files moved from private to the tree */
+  uint64_t moved;        /* files moved from an upper layer to the tree */
   uint64_t dropped;      /* caches removed by the policy's drop rules */
   uint64_t failed;       /* files left as they were because of an error */
   char *first_error;     /* owned; the text of the first of those, or NULL */
@@ -28,13 +28,36 @@ void unify_report_release (struct unify_report *report);
 /* Adds the counts of @more to @total. */
 void unify_report_add (struct unify_report *total, const struct unify_report *more);
 
-/* As struct share wants it: the inode numbers of all entries of a tree that are not directories,
- * read from directories only. */
+/* Counts one failed file, keeping the text of the first. Empties @err. */
+void unify_report_fail (struct unify_report *report, struct err *err);
+
+/* The inode numbers of everything in a tree that is not a directory, read from directories only. */
 int unify_tree_inodes (int tree_fd, struct u64table *inodes, struct err *err);
 
-/* Unifies everything in the tree open at @tree_fd whose inode is not in the store yet. Links are
- * made by way of @temp_fd. With @dry_run nothing is changed. */
+/* Unifies everything in the tree open at @tree_fd whose inode is not in the store yet: the pass
+ * over a tree costs its directories, and the files that are news. Links are made by way of
+ * @temp_fd. With @dry_run nothing is changed, and linked counts what would be. Counts are added to
+ * @report. */
 int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int temp_fd,
                 bool dry_run, struct unify_report *report, struct err *err);
+
+/* Unifies what the fold of the guest @guest_fd has just put into the tree: between fold_apply and
+ * fold_finish. */
+int unify_folded (struct store *store, const struct policy *policy, int guest_fd,
+                  struct unify_report *report, struct err *err);
+
+/* Finds twins for fold, as its fold_twin_fn: in the store, or among identities that the caller
+ * knows to be in another guest's private. Only files whose size says so are hashed. */
+struct twins {
+  struct store *store;          /* borrowed */
+  struct u64table wanted_sizes; /* owned: sizes of wanted */
+  struct u64table wanted;       /* owned: digest_key of identities that another private has */
+  struct unify_report *report;  /* borrowed: errors are counted there, and the file stays */
+};
+
+void twins_release (struct twins *twins);
+#define autotwins __attribute__ ((cleanup (twins_release)))
+
+fold_twin_fn twins_find;
 
 #endif

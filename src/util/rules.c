@@ -7,6 +7,7 @@ static void rule_release (struct rule *rule)
   for (size_t i = 0; i < rule->count; i++)
     free (rule->parts[i]);
   free (rule->parts);
+  free (rule->literal);
 }
 
 void rules_release (struct rules *rules)
@@ -14,6 +15,7 @@ void rules_release (struct rules *rules)
   for (size_t i = 0; i < rules->count; i++)
     rule_release (&rules->items[i]);
   free (rules->items);
+  free (rules->floating);
   *rules = (struct rules){0};
 }
 
@@ -36,7 +38,10 @@ int rules_add (struct rules *rules, const char *pattern, unsigned mask, unsigned
                        pattern);
     }
     rule.parts = xreallocarray (rule.parts, rule.count + 1, sizeof *rule.parts);
-    rule.parts[rule.count++] = xstrndup (p, len);
+    rule.literal = xreallocarray (rule.literal, rule.count + 1, sizeof *rule.literal);
+    rule.parts[rule.count] = xstrndup (p, len);
+    rule.literal[rule.count] = !strpbrk (rule.parts[rule.count], "*?[\\");
+    rule.count++;
     p += len;
     if (*p == '/')
       p++;
@@ -47,8 +52,12 @@ int rules_add (struct rules *rules, const char *pattern, unsigned mask, unsigned
                      pattern);
   }
   rules->items = xreallocarray (rules->items, rules->count + 1, sizeof *rules->items);
+  if (!rule.anchored) {
+    rules->floating =
+        xreallocarray (rules->floating, rules->floating_count + 1, sizeof *rules->floating);
+    rules->floating[rules->floating_count++] = rules->count;
+  }
   rules->items[rules->count++] = rule;
-  rules->floating |= !rule.anchored;
   return 0;
 }
 
@@ -73,36 +82,30 @@ void rules_start (const struct rules *rules, unsigned initial, struct rules_stat
   *ret_state = state;
 }
 
-static bool part_matches (const char *part, const char *name)
+static bool part_matches (const struct rule *rule, size_t part, const char *name)
 {
-  return fnmatch (part, name, 0) == 0;
+  if (rule->literal[part])
+    return strcmp (rule->parts[part], name) == 0;
+  return fnmatch (rule->parts[part], name, 0) == 0;
 }
 
 void rules_enter (const struct rules *rules, const struct rules_state *parent, const char *name,
                   struct rules_state *ret_state)
 {
   struct rules_state state = {.verdict = parent->verdict, .depth = parent->depth + 1};
-  size_t next_live = 0;
+  size_t next_live = 0, next_floating = 0;
 
-  /* Most of a tree is below no rule at all. */
-  if (!parent->count && !rules->floating) {
-    *ret_state = state;
-    return;
-  }
-  for (size_t i = 0; i < rules->count; i++) {
+  /* Only rules that can still match are looked at, in the order of the file. */
+  while (next_live < parent->count || next_floating < rules->floating_count) {
+    bool floating =
+        next_live == parent->count || (next_floating < rules->floating_count &&
+                                       rules->floating[next_floating] < parent->live[next_live]);
+    size_t i = floating ? rules->floating[next_floating++] : parent->live[next_live++];
     const struct rule *rule = &rules->items[i];
 
-    if (!rule->anchored) {
-      if (part_matches (rule->parts[0], name))
-        state.verdict = apply (rule, state.verdict);
+    if (!part_matches (rule, floating ? 0 : parent->depth, name))
       continue;
-    }
-    if (next_live == parent->count || parent->live[next_live] != i)
-      continue;
-    next_live++;
-    if (!part_matches (rule->parts[parent->depth], name))
-      continue;
-    if (rule->count == state.depth) {
+    if (floating || rule->count == state.depth) {
       state.verdict = apply (rule, state.verdict);
       continue;
     }

@@ -16,7 +16,8 @@
 #include <stddef.h>
 
 struct rule {
-  char **parts; /* owned; the components */
+  char **parts;  /* owned; the components */
+  bool *literal; /* owned; the component has no wildcard */
   size_t count;
   bool anchored;
   unsigned mask;
@@ -26,7 +27,8 @@ struct rule {
 struct rules {
   struct rule *items; /* owned */
   size_t count;
-  bool floating; /* some rule is not anchored */
+  size_t *floating; /* owned; indices of the rules that are not anchored, ascending */
+  size_t floating_count;
 };
 
 #define autorules __attribute__ ((cleanup (rules_release)))

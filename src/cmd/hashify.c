@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vhashify SELECTION, vguest NAMES hashify: fold and unify what is not shared yet. */
+#include "cmd.h"
+#include "guest/settle.h"
+#include "util/interrupt.h"
+#include "util/progress.h"
+#include <inttypes.h>
+#include <time.h>
+
+struct hashify {
+  struct context *context;
+  struct vroot *root;           /* owned */
+  struct names names;           /* owned: the resolved selection */
+  struct guest **guests;        /* owned: NULL where one could not be opened */
+  struct policy *policies;      /* owned */
+  struct unify_report *reports; /* owned */
+  double *seconds;              /* owned */
+  char **errors;                /* owned: NULL where the guest is done */
+  bool dry_run;
+};
+
+static double now (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+static void hashify_release (struct hashify *h)
+{
+  for (size_t i = 0; i < h->names.count; i++) {
+    if (h->guests && h->guests[i])
+      guest_close (h->guests[i]);
+    if (h->policies)
+      policy_release (&h->policies[i]);
+    if (h->reports)
+      unify_report_release (&h->reports[i]);
+    if (h->errors)
+      free (h->errors[i]);
+  }
+  free (h->guests);
+  free (h->policies);
+  free (h->reports);
+  free (h->seconds);
+  free (h->errors);
+  names_release (&h->names);
+  if (h->root)
+    root_close (h->root);
+}
+
+/* A guest's failure stays with the guest. */
+static void fail_guest (struct hashify *h, size_t i, struct err *err)
+{
+  h->errors[i] = xstrdup (err_text (err));
+  err_release (err);
+  if (h->guests[i])
+    guest_close (h->guests[i]);
+  h->guests[i] = NULL;
+}
+
+static void open_guests (struct hashify *h)
+{
+  for (size_t i = 0; i < h->names.count; i++) {
+    autoerr struct err err = {0};
+
+    if (guest_open (h->root, h->names.items[i], GUEST_LOCKED, &h->guests[i], &err) < 0) {
+      fail_guest (h, i, &err);
+      continue;
+    }
+    const char *state = guest_state_name (h->root, h->guests[i], &err);
+    if (state && strcmp (state, "stopped") != 0)
+      err_code (&err, EBUSY, "guest %s is %s: stop and unmount it first", h->names.items[i], state);
+    if (err.code || policy_load (h->guests[i]->fd, &h->policies[i], &err) < 0)
+      fail_guest (h, i, &err);
+  }
+}
+
+/* Which files of the private layers have a twin in another private: two walks, and only files whose
+ * size several guests have are read. */
+static int find_twins (struct hashify *h, struct twins *twins, struct err *err)
+{
+  struct private_sizes sizes = {0};
+  autou64table struct u64table seen = {0};
+  int ret = 0;
+
+  for (size_t i = 0; i < h->names.count && ret == 0; i++)
+    if (h->guests[i])
+      ret = guest_note_sizes (h->guests[i], &h->policies[i], &sizes, err);
+  for (size_t i = 0; i < h->names.count && ret == 0; i++)
+    if (h->guests[i])
+      ret = guest_note_identities (h->guests[i], &h->policies[i], i + 1, &sizes, &seen, twins, err);
+  private_sizes_release (&sizes);
+  return ret;
+}
+
+static int hashify_guest (struct hashify *h, size_t i, struct twins *twins, struct err *err)
+{
+  struct unify_report *report = &h->reports[i];
+
+  twins->report = report;
+  if (!h->dry_run && guest_settle (h->root, h->guests[i], &h->policies[i], twins, report, err) < 0)
+    return -err->code;
+  return guest_unify_tree (h->root, h->guests[i], &h->policies[i], h->dry_run, report, err);
+}
+
+static void print_table (const struct hashify *h, const struct unify_report *total, double seconds)
+{
+  const char *would = h->dry_run ? "would be " : "";
+
+  for (size_t i = 0; i < h->names.count; i++) {
+    const struct unify_report *r = &h->reports[i];
+    autofree char *read = format_bytes (r->bytes);
+    autofree char *gained = format_bytes (r->linked_bytes);
+
+    if (h->errors[i])
+      continue;
+    printf ("%s: %" PRIu64 " files new, %s read, %" PRIu64 " %slinked, %s %sshared again, %.2f s\n",
+            h->names.items[i], r->files, read, r->linked, would, gained, would, h->seconds[i]);
+  }
+  if (h->names.count > 1) {
+    autofree char *gained = format_bytes (total->linked_bytes);
+
+    printf ("all: %" PRIu64 " files new, %" PRIu64 " %slinked, %s %sshared again, %.2f s\n",
+            total->files, total->linked, would, gained, would, seconds);
+  }
+}
+
+static json_object *report_to_json (const struct unify_report *r, double seconds)
+{
+  json_object *object = json_object_new_object ();
+
+  json_set_int (object, "files", (int64_t) r->files);
+  json_set_int (object, "bytes_read", (int64_t) r->bytes);
+  json_set_int (object, "linked", (int64_t) r->linked);
+  json_set_int (object, "linked_bytes", (int64_t) r->linked_bytes);
+  json_set_int (object, "published", (int64_t) r->published);
+  json_set_int (object, "moved", (int64_t) r->moved);
+  json_set_int (object, "dropped", (int64_t) r->dropped);
+  json_set_int (object, "failed", (int64_t) r->failed);
+  json_object_object_add (object, "seconds", json_object_new_double (seconds));
+  return object;
+}
+
+static void print_report_json (const struct hashify *h, const struct unify_report *total,
+                               double seconds)
+{
+  autojson json_object *object = json_object_new_object ();
+  json_object *guests = json_object_new_array ();
+
+  for (size_t i = 0; i < h->names.count; i++) {
+    json_object *guest = report_to_json (&h->reports[i], h->seconds[i]);
+
+    json_set_string (guest, "name", h->names.items[i]);
+    json_set_string (guest, "error", h->errors[i]);
+    json_object_array_add (guests, guest);
+  }
+  json_set_bool (object, "dry_run", h->dry_run);
+  json_object_object_add (object, "guests", guests);
+  json_object_object_add (object, "total", report_to_json (total, seconds));
+  print_json (object);
+}
+
+static int hashify_all (struct hashify *h, struct err *err)
+{
+  autounifyreport struct unify_report total = {0}, looking = {0};
+  autotwins struct twins twins = {.store = h->root->store, .report = &looking};
+  double start = now ();
+  size_t failed = 0;
+
+  h->guests = xcalloc (h->names.count, sizeof *h->guests);
+  h->policies = xcalloc (h->names.count, sizeof *h->policies);
+  h->reports = xcalloc (h->names.count, sizeof *h->reports);
+  h->seconds = xcalloc (h->names.count, sizeof *h->seconds);
+  h->errors = xcalloc (h->names.count, sizeof *h->errors);
+  open_guests (h);
+  if (!h->dry_run && find_twins (h, &twins, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < h->names.count; i++) {
+    autoerr struct err guest_err = {0};
+    double guest_start = now ();
+
+    if (interrupt_check (err) < 0)
+      return -err->code;
+    if (h->guests[i] && hashify_guest (h, i, &twins, &guest_err) < 0)
+      fail_guest (h, i, &guest_err);
+    h->seconds[i] = now () - guest_start;
+    unify_report_add (&total, &h->reports[i]);
+  }
+  unify_report_add (&total, &looking);
+  progress_clear ();
+  if (h->context->json)
+    print_report_json (h, &total, now () - start);
+  else if (!h->context->quiet)
+    print_table (h, &total, now () - start);
+  for (size_t i = 0; i < h->names.count; i++) {
+    if (h->errors[i])
+      print_error ("%s", h->errors[i]);
+    else if (h->reports[i].failed)
+      print_error ("guest %s: %" PRIu64 " files were left as they were, the first: %s",
+                   h->names.items[i], h->reports[i].failed, h->reports[i].first_error);
+    failed += h->errors[i] || h->reports[i].failed;
+  }
+  if (!failed)
+    return 0;
+  return failed == h->names.count ? 1 : 3;
+}
+
+static int hashify (struct context *context, const struct selection *selection, bool dry_run,
+                    struct err *err)
+{
+  struct hashify h = {.context = context, .dry_run = dry_run};
+  autonames struct names existing = {0};
+  int ret;
+
+  interrupt_install ();
+  ret = context_open_root (context, /* write= */ true, &h.root, err);
+  if (ret == 0)
+    ret = guest_list (h.root, &existing, err);
+  if (ret == 0)
+    ret = selection_resolve (selection, &existing, &h.names, err);
+  if (ret == 0)
+    ret = hashify_all (&h, err);
+  hashify_release (&h);
+  return ret;
+}
+
+int cmd_hashify (struct context *context, int argc, char **argv, struct err *err)
+{
+  autoselection struct selection selection = {0};
+  bool dry_run = false;
+  int first = 0, dashes = 0;
+  const struct option_spec specs[] = {
+      {"all", 0, NULL, "all guests", &selection.all, NULL, NULL},
+      {"exclude", 0, "PATTERN", "not these guests", NULL, NULL, &selection.exclude},
+      {"dry-run", 'n', NULL, "tell what would change", &dry_run, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+
+  if (options_parse (context, specs, /* stop_early= */ false,
+                     "Usage: vhashify [OPTION…] NAME…|--all\n"
+                     "Fold and unify: what guests hold that others hold too becomes one inode.\n"
+                     "NAME may be a glob or a bracket range such as web[01-20].\n",
+                     argc, argv, &first, &dashes, err) < 0)
+    return -err->code;
+  for (int i = first; i < argc; i++)
+    if (strcmp (argv[i], "--") != 0)
+      names_add (&selection.patterns, argv[i]);
+  return hashify (context, &selection, dry_run, err);
+}
+
+int cmd_guest_hashify (struct context *context, int argc, char **argv, struct err *err)
+{
+  autoselection struct selection selection = {0};
+  bool dry_run = false;
+  int first = 0, dashes = 0;
+  const struct option_spec specs[] = {
+      {"dry-run", 'n', NULL, "tell what would change", &dry_run, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+
+  if (options_parse (context, specs, /* stop_early= */ false,
+                     "Usage: vguest NAMES hashify [OPTION…]\n"
+                     "Fold and unify these guests; see vhashify --help.\n",
+                     argc, argv, &first, &dashes, err) < 0)
+    return -err->code;
+  if (first < argc)
+    return err_code (err, ERR_USAGE, "hashify takes no words: \"%s\"", argv[first]);
+  names_add (&selection.patterns, context->names);
+  return hashify (context, &selection, dry_run, err);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of fold's planning share: see fold.h for what fold does.
+ *
+ * The plan walks the upper layer U. For each directory of U there are two sinks, the tree and (in a
+ * commit) private. A sink is in place when its layer already has the directory at this very path:
+ * then changes of its entries become journal steps. Else it is staged: the directory is built in
+ * txn/fold/ or in its staged parent, by links, and becomes visible with the step that puts the
+ * topmost staged directory. Nothing in tree/ or private/ changes while planning. */
+#ifndef VG_TREE_FOLD_PLAN_H
+#define VG_TREE_FOLD_PLAN_H
+
+#include "tree/fold.h"
+#include "tree/journal.h"
+#include "tree/layer.h"
+#include "util/dirread.h"
+
+struct plan {
+  const struct fold_options *options; /* borrowed */
+  struct fold_counts counts;
+  int txn_fd;                    /* owned */
+  int stage_fd;                  /* owned: txn/fold */
+  int upper_fd;                  /* owned: the root of U */
+  struct lower root;             /* owned: the layers below U */
+  uint64_t next_number;          /* of txn/fold/N */
+  struct journal_writer journal; /* owned; list 0: tree and private, list 1: U itself */
+  struct u64table groups;        /* owned: inode of U with several names -> GROUP_* */
+  struct u64table copies;        /* owned: metacopy inode of U -> N + 1 of its whole copy */
+  struct strbuf path;            /* owned: of the directory the walk is in */
+};
+
+enum { GROUP_SEEN = 1, GROUP_NOT_EAGER = 2 };
+
+/* One of the two sinks at one directory. */
+struct sink {
+  bool exists; /* private has none when U is private itself */
+  bool in_place;
+  int stage_fd; /* borrowed or owned by the level; -1 when in place */
+};
+
+/* The walk at one directory of U. */
+struct level {
+  int upper; /* owned */
+  bool x_whiteouts;
+  struct lower lower; /* owned: what merges below */
+  struct sink tree;
+  struct sink priv;
+  struct rules_state rules; /* owned */
+};
+
+/* A file of U that goes somewhere: the inode to link, as a name in a directory. */
+struct source {
+  int dir_fd; /* borrowed */
+  char *name; /* owned */
+  uint64_t ino;
+};
+
+/* Makes a source for the file @name of U: its own inode, freed of the overlay's attributes, or the
+ * whole copy of a metacopy file. */
+int plan_source (struct plan *plan, struct level *level, const char *name,
+                 const struct layer_entry *entry, struct source *ret_source, struct err *err);
+
+/* Links @source into the sink as @name: at once when staged, else a put step. */
+int plan_put (struct plan *plan, const struct sink *sink, char layer, const struct source *source,
+              const char *name, struct err *err);
+
+/* A remove step where the sink is in place and has @name; @lower_fd is the layer's directory. */
+int plan_remove (struct plan *plan, const struct sink *sink, char layer, int lower_fd,
+                 const char *name, struct err *err);
+
+/* Adds what the layers below show and U does not hide to the staged sinks: a renamed directory. */
+int plan_copy_lower (struct plan *plan, const struct lower *lower,
+                     const struct dirlist *upper_names, const struct sink *tree,
+                     const struct sink *priv, bool *ret_tree_has, bool *ret_priv_has,
+                     struct err *err);
+
+#endif

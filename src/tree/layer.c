@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layer.h"
+#include "util/fd.h"
+#include "util/xattr.h"
+#include <limits.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+void layer_entry_release (struct layer_entry *entry)
+{
+  int saved = errno;
+
+  free (entry->redirect);
+  entry->redirect = NULL;
+  errno = saved;
+}
+
+static bool value_is (const struct xattr *x, const char *value)
+{
+  return x && x->len == strlen (value) && memcmp (x->value, value, x->len) == 0;
+}
+
+/* A redirect is an absolute path without "..", or one name. */
+static int check_redirect (const char *name, const char *redirect, size_t len, struct err *err)
+{
+  bool absolute = redirect[0] == '/';
+
+  if (len == 0 || len >= PATH_MAX || strlen (redirect) != len ||
+      (!absolute && (strchr (redirect, '/') || strcmp (redirect, "..") == 0)))
+    return err_code (err, EUCLEAN, "%s has a malformed overlay redirect", name);
+  for (const char *p = redirect; absolute && (p = strstr (p, "/..")) != NULL; p += 3)
+    if (p[3] == '/' || !p[3])
+      return err_code (err, EUCLEAN, "%s has an overlay redirect with \"..\"", name);
+  return 0;
+}
+
+static int read_forms (const char *name, const struct xattrs *xattrs, struct layer_entry *entry,
+                       struct err *err)
+{
+  const struct xattr *opaque = xattrs_find (xattrs, XATTR_OVERLAY "opaque");
+  const struct xattr *redirect = xattrs_find (xattrs, XATTR_OVERLAY "redirect");
+  bool is_dir = S_ISDIR (entry->st.st_mode);
+
+  for (size_t i = 0; i < xattrs->count; i++)
+    entry->has_forms |= xattr_is_overlay (xattrs->items[i].name);
+  entry->opaque = is_dir && value_is (opaque, "y");
+  entry->x_whiteouts = is_dir && value_is (opaque, "x");
+  entry->metacopy = S_ISREG (entry->st.st_mode) && xattrs_find (xattrs, XATTR_OVERLAY "metacopy");
+  entry->protattr = xattrs_find (xattrs, XATTR_OVERLAY "protattr") != NULL;
+  if (redirect && (is_dir || entry->metacopy)) {
+    autofree char *text = xstrndup (redirect->value, redirect->len);
+
+    if (check_redirect (name, text, redirect->len, err) < 0)
+      return -err->code;
+    entry->redirect = steal_ptr (&text);
+  }
+  return 0;
+}
+
+int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_entry *ret_entry,
+                struct err *err)
+{
+  autolayerentry struct layer_entry entry = {0};
+  autoxattrs struct xattrs xattrs = {0};
+
+  if (fstatat (dir_fd, name, &entry.st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", name);
+  if (S_ISCHR (entry.st.st_mode) && entry.st.st_rdev == makedev (0, 0)) {
+    entry.whiteout = true;
+  } else {
+    if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
+      return -err->code;
+    if (xattrs.count && read_forms (name, &xattrs, &entry, err) < 0)
+      return -err->code;
+    entry.whiteout = x_whiteouts && S_ISREG (entry.st.st_mode) &&
+                     xattrs_find (&xattrs, XATTR_OVERLAY "whiteout");
+  }
+  *ret_entry = entry;
+  entry.redirect = NULL;
+  return 0;
+}
+
+int layer_strip (int dir_fd, const char *name, struct err *err)
+{
+  autoxattrs struct xattrs xattrs = {0};
+
+  if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
+    return -err->code;
+  if (!xattrs.count)
+    return 0;
+  autofree char *path = fd_proc_path (dir_fd, name);
+  for (size_t i = 0; i < xattrs.count; i++)
+    if (xattr_is_overlay (xattrs.items[i].name) && lremovexattr (path, xattrs.items[i].name) < 0 &&
+        errno != ENODATA)
+      return err_errno (err, "remove %s from %s", xattrs.items[i].name, name);
+  return 0;
+}
+
+void lower_close (struct lower *lower)
+{
+  int saved = errno;
+
+  if (lower->priv >= 0)
+    close (lower->priv);
+  if (lower->tree >= 0)
+    close (lower->tree);
+  lower->priv = lower->tree = -1;
+  errno = saved;
+}
+
+enum kind { KIND_NONE, KIND_DIR, KIND_OTHER };
+
+static enum kind kind_of (int dir_fd, const char *name)
+{
+  struct stat st;
+
+  if (dir_fd < 0 || fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return KIND_NONE;
+  return S_ISDIR (st.st_mode) ? KIND_DIR : KIND_OTHER;
+}
+
+int lower_child (const struct lower *lower, const char *name, struct lower *ret_child,
+                 struct err *err)
+{
+  autolower struct lower child = {-1, -1};
+  enum kind priv = kind_of (lower->priv, name);
+
+  if (priv == KIND_DIR && (child.priv = fd_open_dir (lower->priv, name)) < 0)
+    return err_errno (err, "open the directory %s of private", name);
+  if (priv != KIND_OTHER && kind_of (lower->tree, name) == KIND_DIR &&
+      (child.tree = fd_open_dir (lower->tree, name)) < 0)
+    return err_errno (err, "open the directory %s of the tree", name);
+  *ret_child = child;
+  child = (struct lower){-1, -1};
+  return 0;
+}
+
+static int duplicate (int fd)
+{
+  return fd < 0 ? -1 : fcntl (fd, F_DUPFD_CLOEXEC, 3);
+}
+
+int lower_lookup (const struct lower *root, const char *path, struct lower *ret_lower,
+                  struct err *err)
+{
+  autolower struct lower at = {duplicate (root->priv), duplicate (root->tree)};
+
+  if ((root->priv >= 0 && at.priv < 0) || (root->tree >= 0 && at.tree < 0))
+    return err_errno (err, "duplicate a descriptor");
+  while (*path) {
+    size_t len = strcspn (path, "/");
+
+    if (len) {
+      autofree char *name = xstrndup (path, len);
+      struct lower child = {-1, -1};
+
+      if (lower_child (&at, name, &child, err) < 0)
+        return -err->code;
+      lower_close (&at);
+      at = child;
+    }
+    path += len;
+    if (*path)
+      path++;
+  }
+  *ret_lower = at;
+  at = (struct lower){-1, -1};
+  return 0;
+}
+
+int lower_find_file (const struct lower *lower, const char *name)
+{
+  enum kind priv = kind_of (lower->priv, name);
+
+  if (priv == KIND_OTHER)
+    return lower->priv;
+  if (priv == KIND_NONE && kind_of (lower->tree, name) == KIND_OTHER)
+    return lower->tree;
+  return -1;
+}

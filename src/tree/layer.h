@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reading the forms of an overlay's upper layer.
+ *
+ * Sources: Documentation/filesystems/overlayfs.rst and fs/overlayfs/ of Linux. A name in an upper
+ * layer is a whiteout (character device 0/0, or in a directory marked opaque "x" a regular file
+ * with trusted.overlay.whiteout); a directory that hides what is below it (opaque "y"), that merges
+ * with a directory of another name below (redirect) or of its own name; a file whose data is below
+ * (metacopy, perhaps with a redirect); or plain. */
+#ifndef VG_TREE_LAYER_H
+#define VG_TREE_LAYER_H
+
+#include "util/cleanup.h"
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct layer_entry {
+  struct stat st;
+  bool whiteout;
+  bool opaque;      /* a directory that hides what is below */
+  bool x_whiteouts; /* a directory whose whiteouts are regular files */
+  bool metacopy;    /* the data is below */
+  bool protattr;    /* immutable or append-only for the guest */
+  bool has_forms;   /* some trusted.overlay.* attribute is there */
+  char *redirect;   /* owned; "/path" from the root of the layers below, or a name; or NULL */
+};
+
+void layer_entry_release (struct layer_entry *entry);
+#define autolayerentry __attribute__ ((cleanup (layer_entry_release)))
+
+/* Reads @name of @dir_fd in an upper layer. @x_whiteouts: its directory has that mark. */
+int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_entry *ret_entry,
+                struct err *err);
+
+/* Removes all trusted.overlay.* attributes from the file or directory; from a plain file that is
+ * no change to what a guest sees, from a directory it is. */
+int layer_strip (int dir_fd, const char *name, struct err *err);
+
+/* The layers below an upper: a clean private over a tree. -1 where a layer has no directory. */
+struct lower {
+  int priv;
+  int tree;
+};
+
+/* Both closed, both -1. */
+void lower_close (struct lower *lower);
+#define autolower __attribute__ ((cleanup (lower_close)))
+
+/* What the directory @name of @lower merges: a private file hides a directory of the tree. Both -1
+ * when there is no directory. */
+int lower_child (const struct lower *lower, const char *name, struct lower *ret_child,
+                 struct err *err);
+
+/* The directories at @path ("/a/b") below @root, merged as above. */
+int lower_lookup (const struct lower *root, const char *path, struct lower *ret_lower,
+                  struct err *err);
+
+/* Which layer shows the non-directory @name: the fd (borrowed), or -1 when none does or a directory
+ * hides it. */
+int lower_find_file (const struct lower *lower, const char *name);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "unify.h"
+#include "util/dirread.h"
+#include "util/fd.h"
+#include "util/interrupt.h"
+#include "util/progress.h"
+#include "util/strbuf.h"
+#include <inttypes.h>
+
+struct pass {
+  struct store *store;         /* borrowed */
+  const struct policy *policy; /* borrowed */
+  int tree_fd;                 /* borrowed */
+  int temp_fd;                 /* borrowed */
+  bool dry_run;
+  struct unify_report *report; /* borrowed */
+  struct share share;          /* owned */
+  struct u64table inodes;      /* owned: of the tree; filled when the first file needs a slot */
+  bool inodes_loaded;
+  struct u64table groups; /* owned: old inode of a hard-link group -> 1: temp_fd has a link */
+};
+
+static void pass_release (struct pass *pass)
+{
+  u64table_release (&pass->inodes);
+  u64table_release (&pass->groups);
+  share_release (&pass->share);
+}
+
+static int tree_inodes (int fd, struct u64table *inodes, struct err *err)
+{
+  autodirread struct dirread dirread = {0};
+  struct dirread_entry entry;
+  int ret;
+
+  dirread_start (fd, &dirread);
+  while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
+    if (entry.type != DT_DIR) {
+      u64table_put (inodes, entry.ino, NULL);
+      continue;
+    }
+    autoclose int child = fd_open_dir (fd, entry.name);
+    if (child < 0)
+      return err_errno (err, "open the directory %s", entry.name);
+    if (tree_inodes (child, inodes, err) < 0)
+      return err_wrap (err, "%s", entry.name);
+  }
+  return ret;
+}
+
+int unify_tree_inodes (int tree_fd, struct u64table *inodes, struct err *err)
+{
+  return tree_inodes (tree_fd, inodes, err);
+}
+
+static void group_name (uint64_t ino, char *name, size_t size)
+{
+  snprintf (name, size, "group-%" PRIu64, ino);
+}
+
+/* The other names of a hard-link group follow its first name to the object. */
+static int note_group (struct pass *pass, int dir_fd, const char *name, uint64_t old_ino,
+                       struct err *err)
+{
+  char link[40];
+
+  group_name (old_ino, link, sizeof link);
+  if (linkat (dir_fd, name, pass->temp_fd, link, 0) < 0 && errno != EEXIST)
+    return err_errno (err, "link %s for its hard-link group", name);
+  *u64table_put (&pass->groups, old_ino, NULL) = 1;
+  return 0;
+}
+
+static int remove_groups (struct pass *pass, struct err *err)
+{
+  for (size_t i = 0; i < pass->groups.size; i++) {
+    char link[40];
+
+    if (!pass->groups.slots[i].key)
+      continue;
+    group_name (pass->groups.slots[i].key, link, sizeof link);
+    if (unlinkat (pass->temp_fd, link, 0) < 0 && errno != ENOENT)
+      return err_errno (err, "remove %s", link);
+  }
+  return 0;
+}
+
+/* What a file that has its identity would do; for -n. */
+static int pretend (struct pass *pass, const struct stat *st, const struct digest *id,
+                    struct err *err)
+{
+  int has = store_has (pass->store, id, err);
+
+  if (has < 0)
+    return has;
+  if (has) {
+    pass->report->linked++;
+    pass->report->linked_bytes += st->st_nlink == 1 ? (uint64_t) st->st_blocks * 512 : 0;
+  } else {
+    pass->report->published++;
+  }
+  return 0;
+}
+
+static int share_file (struct pass *pass, int dir_fd, const char *name, unsigned verdict,
+                       const struct stat *st, struct err *err)
+{
+  unsigned flags = verdict & FOLD_ANY_MTIME ? IDENTITY_ANY_MTIME : 0;
+  enum share_outcome outcome = SHARE_ALREADY;
+  struct unify_report *report = pass->report;
+  uint64_t ino = 0;
+  struct digest id;
+
+  if (!pass->inodes_loaded) {
+    if (tree_inodes (pass->tree_fd, &pass->inodes, err) < 0)
+      return -err->code;
+    pass->inodes_loaded = true;
+  }
+  if (identity_of (pass->store->hasher, dir_fd, name, flags, &id, NULL, err) < 0)
+    return -err->code;
+  if (S_ISREG (st->st_mode))
+    report->bytes += (uint64_t) st->st_size;
+  if (pass->dry_run)
+    return pretend (pass, st, &id, err);
+  if (store_share (&pass->share, dir_fd, name, &id, flags, /* trusted= */ false, &outcome, &ino,
+                   err) < 0)
+    return -err->code;
+  if (outcome == SHARE_PUBLISHED)
+    report->published++;
+  if (outcome != SHARE_LINKED)
+    return 0;
+  report->linked++;
+  if (st->st_nlink == 1)
+    report->linked_bytes += (uint64_t) st->st_blocks * 512;
+  else
+    return note_group (pass, dir_fd, name, st->st_ino, err);
+  return 0;
+}
+
+/* One name of the tree that is not a directory. */
+static int unify_file (struct pass *pass, int dir_fd, const char *name, uint64_t ino,
+                       unsigned verdict, struct err *err)
+{
+  struct stat st;
+  char link[40];
+
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", name);
+  if (!identity_can_share (&st))
+    return 0;
+  pass->report->files++;
+  if (!u64table_has (&pass->groups, ino))
+    return share_file (pass, dir_fd, name, verdict, &st, err);
+  group_name (ino, link, sizeof link);
+  if (store_join (&pass->share, pass->temp_fd, link, dir_fd, name, err) < 0)
+    return -err->code;
+  pass->report->linked++;
+  if (st.st_nlink == 1)
+    pass->report->linked_bytes += (uint64_t) st.st_blocks * 512;
+  return 0;
+}
+
+/* Counts the failure of one file, by its path; the pass goes on. */
+static void fail_file (struct pass *pass, const struct strbuf *path, const char *name,
+                       struct err *err)
+{
+  err_wrap (err, "/%s%s%s", strbuf_str (path), path->len ? "/" : "", name);
+  unify_report_fail (pass->report, err);
+}
+
+static int unify_dir (struct pass *pass, int fd, const struct rules_state *state,
+                      struct strbuf *path, struct err *err);
+
+static int unify_entry (struct pass *pass, int dir_fd, const struct dirread_entry *entry,
+                        const struct rules_state *state, struct strbuf *path, struct err *err)
+{
+  autorulesstate struct rules_state child = {0};
+
+  /* What is shared already needs no more than its inode number. */
+  if (entry->type != DT_DIR) {
+    int known = store_has_inode (pass->store, entry->ino, err);
+
+    if (known != 0)
+      return known < 0 ? known : 0;
+  }
+  rules_enter (&pass->policy->rules, state, entry->name, &child);
+  if (entry->type != DT_DIR) {
+    if (unify_file (pass, dir_fd, entry->name, entry->ino, child.verdict, err) < 0)
+      fail_file (pass, path, entry->name, err);
+    return 0;
+  }
+  autoclose int fd = fd_open_dir (dir_fd, entry->name);
+  if (fd < 0)
+    return err_errno (err, "open the directory %s", entry->name);
+  size_t before = strbuf_push_name (path, entry->name);
+  int ret = unify_dir (pass, fd, &child, path, err);
+  strbuf_truncate (path, before);
+  return ret;
+}
+
+static int unify_dir (struct pass *pass, int fd, const struct rules_state *state,
+                      struct strbuf *path, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (interrupt_check (err) < 0)
+    return -err->code;
+  /* Renaming over names while reading could show one twice: the directory is read as a whole. */
+  if (dirread_all (fd, &list, err) < 0)
+    return err_wrap (err, "/%s", strbuf_str (path));
+  for (size_t i = 0; i < list.count; i++)
+    if (unify_entry (pass, fd, &list.items[i], state, path, err) < 0)
+      return -err->code;
+  progress_show ("unify: files read", pass->report->files, 0, "files");
+  return 0;
+}
+
+static void pass_start (struct pass *pass, struct store *store, const struct policy *policy,
+                        int tree_fd, int temp_fd, struct unify_report *report)
+{
+  *pass = (struct pass){
+      .store = store,
+      .policy = policy,
+      .tree_fd = tree_fd,
+      .temp_fd = temp_fd,
+      .report = report,
+  };
+  pass->share = (struct share){.store = store, .inodes = &pass->inodes, .temp_fd = temp_fd};
+}
+
+int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int temp_fd,
+                bool dry_run, struct unify_report *report, struct err *err)
+{
+  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
+  autorulesstate struct rules_state state = {0};
+  struct pass pass;
+
+  pass_start (&pass, store, policy, tree_fd, temp_fd, report);
+  pass.dry_run = dry_run;
+  rules_start (&policy->rules, FOLD_SHARED, &state);
+  int ret = unify_dir (&pass, tree_fd, &state, &path, err);
+  if (ret == 0)
+    ret = remove_groups (&pass, err);
+  pass_release (&pass);
+  return ret;
+}
+
+/* The state of the rules at @path, a directory. */
+static void enter_path (const struct policy *policy, const char *path,
+                        struct rules_state *ret_state)
+{
+  struct rules_state state;
+
+  rules_start (&policy->rules, FOLD_SHARED, &state);
+  while (*path) {
+    size_t len = strcspn (path, "/");
+    autofree char *name = xstrndup (path, len);
+    struct rules_state child;
+
+    rules_enter (&policy->rules, &state, name, &child);
+    rules_state_release (&state);
+    state = child;
+    path += len + (path[len] == '/');
+  }
+  *ret_state = state;
+}
+
+static int visit_put (void *data, int dir_fd, const char *dir_path, const char *name,
+                      struct err *err)
+{
+  struct pass *pass = data;
+  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
+  autorulesstate struct rules_state state = {0};
+  struct dirread_entry entry = {.name = name};
+  struct stat st;
+
+  strbuf_adds (&path, dir_path);
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat /%s/%s of the tree", dir_path, name);
+  entry.ino = st.st_ino;
+  entry.type = (unsigned char) IFTODT (st.st_mode);
+  enter_path (pass->policy, dir_path, &state);
+  return unify_entry (pass, dir_fd, &entry, &state, &path, err);
+}
+
+int unify_folded (struct store *store, const struct policy *policy, int guest_fd,
+                  struct unify_report *report, struct err *err)
+{
+  autoclose int tree_fd = fd_open_dir (guest_fd, "tree");
+  autoclose int temp_fd = -1;
+  autoclose int txn_fd = fd_open_dir (guest_fd, "txn");
+  struct pass pass;
+
+  if (tree_fd < 0 || txn_fd < 0 || (temp_fd = fd_make_dir (txn_fd, "temp", 0700)) < 0)
+    return err_errno (err, "open tree and txn/temp");
+  pass_start (&pass, store, policy, tree_fd, temp_fd, report);
+  int ret = fold_each_put (guest_fd, visit_put, &pass, err);
+  if (ret == 0)
+    ret = remove_groups (&pass, err);
+  pass_release (&pass);
+  return ret;
+}
