@@ -6,6 +6,7 @@
 #include <signal.h>
 
 static const struct command commands[] = {
+    {"vguest", "build", "-m METHOD [OPTION…] -- ARG…", "make guests", cmd_build},
     {"vguest", "hashify", "[-n]", "fold and unify", cmd_guest_hashify},
     {"vhashify", NULL, "[-n] NAME…|--all", "fold and unify", cmd_hashify},
     {NULL, NULL, NULL, NULL, NULL},

@@ -47,7 +47,7 @@ static int open_locked (struct vroot *root, const char *name, enum guest_access 
     if (fd < 0)
       return err_errno (err, "open %s/guests/%s", root->path, name);
     if (access != GUEST_PEEK) {
-      enum lock_mode mode = access == GUEST_LOCKED ? LOCK_EXCLUSIVE : LOCK_SHARED;
+      enum lock_mode mode = access == GUEST_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE;
 
       if (lock_acquire (fd, "lock", mode, root->no_wait, what, root->on_wait, &lock_fd, err) < 0)
         return -err->code;
@@ -85,8 +85,8 @@ int guest_open (struct vroot *root, const char *name, enum guest_access access,
   *guest = (struct guest){.name = xstrdup (name), .fd = -1, .lock_fd = -1};
   if (name_check (name, "guest", err) < 0 || open_locked (root, name, access, guest, err) < 0)
     return -err->code;
-  if (read_json (root, guest, "config.json", &guest->config, err) < 0 ||
-      read_json (root, guest, "state.json", &guest->state, err) < 0)
+  if (access != GUEST_TAKEN && (read_json (root, guest, "config.json", &guest->config, err) < 0 ||
+                                read_json (root, guest, "state.json", &guest->state, err) < 0))
     return -err->code;
   if (access == GUEST_LOCKED && guest_recover (root, guest, err) < 0)
     return err_wrap (err, "recover guest %s", name);
@@ -123,8 +123,9 @@ int guest_make_parts (int fd, json_object *config, json_object *state, struct er
     return err_errno (err, "create the file lock");
   json_set_int (config, "format", GUEST_FORMAT);
   json_set_int (state, "format", GUEST_FORMAT);
-  if (json_write_file (fd, "config.json", config, err) < 0 ||
-      json_write_file (fd, "state.json", state, err) < 0)
+  /* In staging: what publishes the guest syncs it as a whole. */
+  if (json_create_file (fd, "config.json", config, err) < 0 ||
+      json_create_file (fd, "state.json", state, err) < 0)
     return -err->code;
   return 0;
 }

@@ -21,10 +21,16 @@ struct guest {
   json_object *state;  /* owned: state.json: what vguest knows (template, generation, created) */
 };
 
-enum guest_access { GUEST_PEEK, GUEST_SHARED, GUEST_LOCKED }; /* no lock, shared, exclusive */
+enum guest_access {
+  GUEST_PEEK,   /* no lock */
+  GUEST_SHARED, /* a shared lock */
+  GUEST_LOCKED, /* the exclusive lock; an interrupted change is finished or undone first */
+  GUEST_TAKEN,  /* the exclusive lock, to remove or replace it: even a damaged guest, nothing of
+                   which is looked at; config and state are NULL */
+};
 
-/* Opens the guest. With GUEST_LOCKED an interrupted change is finished or undone first
- * (guest_recover). ERR_NO_GUEST with the nearest names; ERR_LOCKED under root->no_wait. */
+/* Opens the guest; guest_recover runs with GUEST_LOCKED. ERR_NO_GUEST with the nearest names;
+ * ERR_LOCKED under root->no_wait. */
 int guest_open (struct vroot *root, const char *name, enum guest_access access,
                 struct guest **ret_guest, struct err *err);
 void guest_close (struct guest *guest);

@@ -47,15 +47,34 @@ int json_read_file (int dir_fd, const char *name, const char *what, json_object 
   return json_parse_object (text, len, what, ret_object, err);
 }
 
-int json_write_file (int dir_fd, const char *name, json_object *object, struct err *err)
+/* The text that is written to files: the caller's. */
+static char *file_text (json_object *object)
 {
   const char *text = json_object_to_json_string_ext (
       object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+
   if (!text)
     err_out_of_memory ();
-  autofree char *line = xasprintf ("%s\n", text);
+  return xasprintf ("%s\n", text);
+}
 
-  return fd_write_file (dir_fd, name, line, strlen (line), 0600, err);
+int json_write_file (int dir_fd, const char *name, json_object *object, struct err *err)
+{
+  autofree char *text = file_text (object);
+
+  return fd_write_file (dir_fd, name, text, strlen (text), 0600, err);
+}
+
+int json_create_file (int dir_fd, const char *name, json_object *object, struct err *err)
+{
+  autofree char *text = file_text (object);
+  autoclose int fd = fd_open (dir_fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+  if (fd < 0)
+    return err_errno (err, "create %s", name);
+  if (fd_write_all (fd, text, strlen (text)) < 0)
+    return err_errno (err, "write %s", name);
+  return 0;
 }
 
 static size_t edit_distance (const char *a, const char *b)

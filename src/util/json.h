@@ -29,6 +29,10 @@ int json_read_file (int dir_fd, const char *name, const char *what, json_object 
 /* Writes the object, pretty-printed, atomically with mode 0600. */
 int json_write_file (int dir_fd, const char *name, json_object *object, struct err *err);
 
+/* Writes the object into the new file @name, mode 0600, without a sync: for what is built in
+ * staging. */
+int json_create_file (int dir_fd, const char *name, json_object *object, struct err *err);
+
 /* Refuses keys of @object that are not in the NULL-terminated list @keys, naming the nearest. */
 int json_check_keys (json_object *object, const char *const *keys, const char *what,
                      struct err *err);

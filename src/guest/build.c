@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "build.h"
+#include "tree/fold.h"
+#include "tree/overlay.h"
+#include "util/copy.h"
+#include "util/fd.h"
+#include "util/interrupt.h"
+#include "util/progress.h"
+#include <time.h>
+
+void build_source_release (struct build_source *source)
+{
+  if (!source->owner)
+    return;
+  cleanup_close (&source->tree_fd);
+  cleanup_close (&source->private_fd);
+  source->close_owner (source->owner);
+  free (source->label);
+  *source = (struct build_source){0};
+}
+
+static void close_guest (void *guest)
+{
+  guest_close (guest);
+}
+
+static int refuse_mounted (struct vroot *root, const char *name, struct err *err)
+{
+  autofree char *path = xasprintf ("%s/guests/%s", root->path, name);
+  autofree char *where = NULL;
+  int mounted = overlay_in_use (path, &where, err);
+
+  if (mounted > 0)
+    return err_code (err, EBUSY, "guest %s is mounted on %s", name, where);
+  return mounted;
+}
+
+/* The guest with a shared lock and no commit left half done. */
+static int open_clean (struct vroot *root, const char *name, struct guest **ret_guest,
+                       struct err *err)
+{
+  for (;;) {
+    autoguest struct guest *guest = NULL, *recovered = NULL;
+
+    if (guest_open (root, name, GUEST_SHARED, &guest, err) < 0)
+      return -err->code;
+    int pending = fold_pending (guest->fd, err);
+    if (pending < 0)
+      return err_wrap (err, "guest %s", name);
+    if (!pending) {
+      *ret_guest = steal_ptr (&guest);
+      return 0;
+    }
+    guest_close (steal_ptr (&guest));
+    if (guest_open (root, name, GUEST_LOCKED, &recovered, err) < 0)
+      return -err->code;
+  }
+}
+
+int build_source_guest (struct vroot *root, const char *name, struct build_source *ret_source,
+                        struct err *err)
+{
+  autoguest struct guest *guest = NULL;
+  autoclose int tree_fd = -1, private_fd = -1;
+  struct build_source source = {0};
+
+  if (open_clean (root, name, &guest, err) < 0 || refuse_mounted (root, name, err) < 0)
+    return -err->code;
+  tree_fd = fd_open_dir (guest->fd, "tree");
+  private_fd = tree_fd < 0 ? -1 : fd_open_dir (guest->fd, "private");
+  if (private_fd < 0)
+    return err_errno (err, "open the layers of guest %s", name);
+  if (json_get_string (guest->state, "template", NULL, &source.template, err) < 0 ||
+      json_get_int (guest->state, "generation", 0, &source.generation, err) < 0)
+    return err_wrap (err, "guest %s", name);
+  source.label = xasprintf ("guest:%s", name);
+  source.layers = (struct layers){tree_fd, private_fd};
+  source.config = guest->config;
+  source.guest_fd = guest->fd;
+  source.tree_fd = steal_fd (&tree_fd);
+  source.private_fd = steal_fd (&private_fd);
+  source.owner = steal_ptr (&guest);
+  source.close_owner = close_guest;
+  *ret_source = source;
+  return 0;
+}
+
+void build_results_free (struct build_result *results, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    err_release (&results[i].err);
+    free (results[i].hostname);
+    free (results[i].aside);
+  }
+  free (results);
+}
+
+static int compare_strings (const void *a, const void *b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+int build_check_names (const struct names *names, const struct build_options *options,
+                       struct err *err)
+{
+  autofree const char **sorted = xcalloc (names->count, sizeof *sorted);
+
+  if (options->hostname && names->count > 1)
+    return err_code (err, ERR_USAGE, "--hostname is for one guest, not for %zu", names->count);
+  if (options->hostname && hostname_check (options->hostname, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < names->count; i++) {
+    autofree char *hostname = NULL;
+
+    if (name_check (names->items[i], "guest", err) < 0)
+      return -err->code;
+    if (!options->hostname && hostname_for_guest (names->items[i], &hostname, err) < 0)
+      return -err->code;
+    sorted[i] = names->items[i];
+  }
+  qsort (sorted, names->count, sizeof *sorted, compare_strings);
+  for (size_t i = 1; i < names->count; i++)
+    if (strcmp (sorted[i - 1], sorted[i]) == 0)
+      return err_code (err, ERR_USAGE, "the guest %s is named twice", sorted[i]);
+  return 0;
+}
+
+/* One run of build_clones. */
+struct build {
+  struct vroot *root;          /* borrowed */
+  struct build_source *source; /* borrowed */
+  const struct build_options *options;
+  int guests_fd; /* owned; staging/NAME/guests: the guests, by name */
+  int links_fd;  /* owned; for store_clone_full */
+};
+
+static double now (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+/* Now as "2026-01-31T12:00:00Z"; @compact as "20260131T120000Z". The caller's string. */
+static char *utc_stamp (bool compact)
+{
+  const char *dash = compact ? "" : "-", *colon = compact ? "" : ":";
+  time_t seconds = time (NULL);
+  struct tm tm;
+
+  if (!gmtime_r (&seconds, &tm))
+    return xstrdup ("unknown");
+  return xasprintf ("%04d%s%02d%s%02dT%02d%s%02d%s%02dZ", tm.tm_year + 1900, dash, tm.tm_mon + 1,
+                    dash, tm.tm_mday, tm.tm_hour, colon, tm.tm_min, colon, tm.tm_sec);
+}
+
+static int make_parts (const struct build *build, int fd, const char *hostname, struct err *err)
+{
+  const struct build_source *source = build->source;
+  autojson json_object *config = NULL;
+  autojson json_object *state = json_object_new_object ();
+  autofree char *created = utc_stamp (/* compact= */ false);
+
+  if (source->config && json_object_deep_copy (source->config, &config, NULL) < 0)
+    err_out_of_memory ();
+  if (!config)
+    config = json_object_new_object ();
+  json_set_string (config, "hostname", hostname);
+  if (source->template) {
+    json_set_string (state, "template", source->template);
+    json_set_int (state, "generation", source->generation);
+  }
+  json_set_string (state, "source", source->label);
+  json_set_string (state, "created", created);
+  return guest_make_parts (fd, config, state, err);
+}
+
+/* The sharing policy that the source guest has of its own. */
+static int copy_policy (const struct build_source *source, int fd, struct err *err)
+{
+  struct stat st;
+
+  if (source->guest_fd < 0)
+    return 0;
+  if (fstatat (source->guest_fd, "unify.policy", &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "stat unify.policy of the source");
+  return copy_inode (source->guest_fd, "unify.policy", &st, -1, NULL, fd, "unify.policy", err);
+}
+
+static int make_tree (const struct build *build, int tree_fd, const char *name,
+                      struct clone_counts *counts, struct err *err)
+{
+  const struct build_source *source = build->source;
+  autoclose int temp_fd = fd_make_dir (build->links_fd, name, 0700);
+  struct u64table inodes = {0};
+  struct share share = {.store = build->root->store, .inodes = &inodes, .temp_fd = temp_fd};
+
+  if (temp_fd < 0)
+    return err_errno (err, "make a directory for temporary links");
+  int ret = clone_tree (source->layers.tree_fd, tree_fd, &build->options->policy->rules, &share,
+                        counts, err);
+  share_release (&share);
+  u64table_release (&inodes);
+  return ret;
+}
+
+static int make_guest (const struct build *build, int fd, const char *name,
+                       struct build_result *result, struct err *err)
+{
+  const struct build_source *source = build->source;
+  struct clone_counts more = {0};
+
+  if (make_parts (build, fd, result->hostname, err) < 0 || copy_policy (source, fd, err) < 0)
+    return -err->code;
+  autoclose int tree_fd = fd_open_dir (fd, "tree");
+  autoclose int private_fd = fd_open_dir (fd, "private");
+  if (tree_fd < 0 || private_fd < 0)
+    return err_errno (err, "open the new layers");
+  if (make_tree (build, tree_fd, name, &result->counts, err) < 0)
+    return err_wrap (err, "clone the tree of %s", source->label);
+  if (source->layers.private_fd < 0) {
+    if (clone_directory_metadata (tree_fd, private_fd, err) < 0)
+      return -err->code;
+  } else if (clone_copy_tree (source->layers.private_fd, private_fd, &build->options->policy->rules,
+                              &more, err) < 0) {
+    return err_wrap (err, "copy the private layer of %s", source->label);
+  }
+  result->counts.files += more.files;
+  result->counts.directories += more.directories;
+  result->counts.skipped += more.skipped;
+  struct layers clone = {tree_fd, private_fd};
+  if (host_identity_write (&source->layers, &clone, build->options->policy, result->hostname, err) <
+      0)
+    return err_wrap (err, "write the guest's identity");
+  return 0;
+}
+
+static int exists_already (const struct vroot *root, const char *name, struct err *err)
+{
+  return err_code (err, EEXIST,
+                   "the guest %s/guests/%s exists: choose another name, or say --force to move it "
+                   "aside",
+                   root->path, name);
+}
+
+/* What can be known before the work is done. */
+static int check_new (const struct build *build, const char *name, struct err *err)
+{
+  struct vroot *root = build->root;
+
+  if (faccessat (root->guests_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "look for %s/guests/%s", root->path, name);
+  if (!build->options->force)
+    return exists_already (root, name, err);
+  return refuse_mounted (root, name, err);
+}
+
+static int build_one (const struct build *build, const char *name, struct build_result *result)
+{
+  struct err *err = &result->err;
+  double start = now ();
+
+  if (check_new (build, name, err) < 0)
+    return -err->code;
+  if (build->options->hostname)
+    result->hostname = xstrdup (build->options->hostname);
+  else if (hostname_for_guest (name, &result->hostname, err) < 0)
+    return -err->code;
+  autoclose int fd = fd_make_dir (build->guests_fd, name, 0700);
+  if (fd < 0)
+    return err_errno (err, "make a directory in staging");
+  if (make_guest (build, fd, name, result, err) < 0) {
+    autoerr struct err remove_err = {0};
+
+    /* What cannot be removed now goes with the staging directory. */
+    if (fd_remove_tree (build->guests_fd, name, &remove_err) < 0)
+      err_release (&remove_err);
+    return -err->code;
+  }
+  result->seconds = now () - start;
+  return 0;
+}
+
+/* Puts the finished guest into aside/ first and exchanges it with the old one there: so the name is
+ * whole at every instant, and the old guest never lies where a sweep could take it. */
+static int publish_over (const struct build *build, const char *name, struct build_result *result)
+{
+  struct vroot *root = build->root;
+  struct err *err = &result->err;
+  autoguest struct guest *old = NULL;
+  autofree char *stamp = utc_stamp (/* compact= */ true);
+  autofree char *aside = xasprintf ("%s.%s", name, stamp);
+
+  if (guest_open (root, name, GUEST_TAKEN, &old, err) < 0 || refuse_mounted (root, name, err) < 0)
+    return -err->code;
+  for (unsigned n = 2;
+       fd_rename (build->guests_fd, name, root->aside_fd, aside, RENAME_NOREPLACE) < 0; n++) {
+    if (errno != EEXIST)
+      return err_errno (err, "move the new guest to %s/aside", root->path);
+    free (aside);
+    aside = xasprintf ("%s.%s-%u", name, stamp, n);
+  }
+  if (fd_rename (root->aside_fd, aside, root->guests_fd, name, RENAME_EXCHANGE) < 0) {
+    err_errno (err, "exchange %s/guests/%s with the new guest", root->path, name);
+    /* Back to staging, which is swept. */
+    if (fd_rename (root->aside_fd, aside, build->guests_fd, name, RENAME_NOREPLACE) < 0)
+      return err_wrap (err, "a clone is left in %s/aside/%s", root->path, aside);
+    return -err->code;
+  }
+  result->aside = xasprintf ("%s/aside/%s", root->path, aside);
+  return 0;
+}
+
+static int publish (const struct build *build, const char *name, struct build_result *result)
+{
+  struct vroot *root = build->root;
+  struct err *err = &result->err;
+
+  for (;;) {
+    if (fd_rename (build->guests_fd, name, root->guests_fd, name, RENAME_NOREPLACE) == 0)
+      return 0;
+    if (errno != EEXIST)
+      return err_errno (err, "move the new guest to %s/guests/%s", root->path, name);
+    if (!build->options->force)
+      return exists_already (root, name, err);
+    int ret = publish_over (build, name, result);
+    if (ret != -ERR_NO_GUEST)
+      return ret;
+    err_release (err); /* somebody deleted the old one in between */
+  }
+}
+
+static int build_all (struct build *build, const struct names *names, struct build_result *results,
+                      struct err *err)
+{
+  struct vroot *root = build->root;
+  size_t made = 0;
+
+  for (size_t i = 0; i < names->count; i++) {
+    if (interrupt_check (err) < 0)
+      return -err->code;
+    if (names->count > 1)
+      progress_show ("clone", i, names->count, "guests");
+    made += build_one (build, names->items[i], &results[i]) == 0;
+  }
+  build_source_release (build->source);
+  if (!made)
+    return 0;
+  if (fd_sync_fs (build->guests_fd, err) < 0 || interrupt_check (err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < names->count; i++)
+    if (!results[i].err.code && publish (build, names->items[i], &results[i]) < 0)
+      made--;
+  if (fsync (root->guests_fd) < 0 || fsync (root->aside_fd) < 0)
+    return err_errno (err, "sync %s/guests", root->path);
+  return 0;
+}
+
+int build_clones (struct vroot *root, struct build_source *source, const struct names *names,
+                  const struct build_options *options, struct build_result *results,
+                  struct err *err)
+{
+  autostaging struct staging staging = {.fd = -1};
+  struct build build = {.root = root, .source = source, .options = options};
+
+  if (build_check_names (names, options, err) < 0 ||
+      staging_make (root, "clone", &staging, err) < 0)
+    return -err->code;
+  autoclose int guests_fd = fd_make_dir (staging.fd, "guests", 0700);
+  autoclose int links_fd = fd_make_dir (staging.fd, "links", 0700);
+  if (guests_fd < 0 || links_fd < 0)
+    return err_errno (err, "make a directory in staging");
+  build.guests_fd = guests_fd;
+  build.links_fd = links_fd;
+  if (build_all (&build, names, results, err) < 0)
+    return -err->code;
+  return staging_remove (&staging, err);
+}

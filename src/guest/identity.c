@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "identity.h"
+#include "tree/clone.h"
+#include "util/fd.h"
+#include "util/strbuf.h"
+#include "util/xattr.h"
+
+enum {
+  POLICY_MAX = 1 << 20,
+  HOSTNAME_MAX = 4 << 10,
+  HOSTS_MAX = 4 << 20, /* lists of blocked names are kept there */
+};
+
+/* etc/clone.policy as a string, made by the build: the two cannot differ. */
+extern const char clone_policy_default[];
+
+void clone_policy_release (struct clone_policy *policy)
+{
+  rules_release (&policy->rules);
+  names_release (&policy->empty);
+}
+
+static int add_rule (char *line, struct clone_policy *policy, struct err *err)
+{
+  size_t len = strcspn (line, " \t");
+  char *pattern = line + len + strspn (line + len, " \t");
+
+  if (line[len])
+    line[len] = '\0';
+  if (!*pattern)
+    return err_code (err, ERR_USAGE, "a pattern is expected behind \"%s\"", line);
+  if (strcmp (line, "empty") == 0) {
+    if (pattern[0] != '/' || strpbrk (pattern, "*?[\\"))
+      return err_code (err, ERR_USAGE, "\"empty\" wants a path without wildcards, not \"%s\"",
+                       pattern);
+    names_add (&policy->empty, pattern);
+  } else if (strcmp (line, "remove") != 0) {
+    return err_code (err, ERR_USAGE, "\"remove\" or \"empty\" is expected, not \"%s\"", line);
+  }
+  return rules_add (&policy->rules, pattern, CLONE_SKIP, CLONE_SKIP, err);
+}
+
+static int add_exclude (char *line, struct clone_policy *policy, struct err *err)
+{
+  return rules_add (&policy->rules, line, CLONE_SKIP, CLONE_SKIP, err);
+}
+
+/* Calls @add for each line that has something besides a comment, without the blanks around it. */
+static int parse_lines (const char *text, const char *what,
+                        int (*add) (char *line, struct clone_policy *policy, struct err *err),
+                        struct clone_policy *policy, struct err *err)
+{
+  for (int number = 1; *text; number++) {
+    size_t len = strcspn (text, "\n");
+    size_t used = strcspn (text, "#\n");
+    const char *start = text;
+
+    while (used && strchr (" \t\r", start[0])) {
+      start++;
+      used--;
+    }
+    while (used && strchr (" \t\r", start[used - 1]))
+      used--;
+    autofree char *line = xstrndup (start, used);
+    if (used && add (line, policy, err) < 0)
+      return err_wrap (err, "%s, line %d", what, number);
+    text += len + (text[len] == '\n');
+  }
+  return 0;
+}
+
+int clone_policy_parse (const char *text, const char *what, struct clone_policy *policy,
+                        struct err *err)
+{
+  return parse_lines (text, what, add_rule, policy, err);
+}
+
+int clone_policy_load (struct clone_policy *ret_policy, struct err *err)
+{
+  static const char *const fresh[] = {"/etc/hostname", "/etc/hosts", "/etc/machine-id"};
+  autoclonepolicy struct clone_policy policy = {0};
+  const char *path = getenv ("VGUEST_CLONE_POLICY");
+  autofree char *text = NULL;
+
+  if (!path || !*path) {
+    path = SYSCONFDIR "/vguest/clone.policy";
+    if (access (path, F_OK) < 0 && errno == ENOENT)
+      text = xstrdup (clone_policy_default);
+  }
+  if (!text && fd_read_file (AT_FDCWD, path, POLICY_MAX, &text, NULL, err) < 0)
+    return -err->code;
+  if (clone_policy_parse (text, path, &policy, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < sizeof fresh / sizeof fresh[0]; i++)
+    if (rules_add (&policy.rules, fresh[i], CLONE_SKIP, CLONE_SKIP, err) < 0)
+      return -err->code;
+  *ret_policy = policy;
+  policy = (struct clone_policy){0};
+  return 0;
+}
+
+int clone_policy_exclude (const char *path, struct clone_policy *policy, struct err *err)
+{
+  autofree char *text = NULL;
+
+  if (fd_read_file (AT_FDCWD, path, POLICY_MAX, &text, NULL, err) < 0)
+    return -err->code;
+  return parse_lines (text, path, add_exclude, policy, err);
+}
+
+/* A file of a guest: contents, and what is kept of its metadata. */
+struct host_file {
+  const char *text; /* borrowed */
+  char *source;     /* owned; contents of the source's file, NULL when there is none */
+  mode_t mode;
+  uid_t uid;
+  gid_t gid;
+  struct xattrs xattrs; /* owned */
+};
+
+static void host_file_release (struct host_file *file)
+{
+  cleanup_free (&file->source);
+  xattrs_release (&file->xattrs);
+}
+#define autohostfile __attribute__ ((cleanup (host_file_release)))
+
+/* Looks for @name in @directory of one layer. Returns 1 when it is known now: @file has it, or it
+ * is there but not as a regular file of a sane size; 0 when a layer below decides. */
+static int read_layer (int layer_fd, const char *directory, const char *name, size_t maximum,
+                       struct host_file *file, struct err *err)
+{
+  struct stat st;
+  autoclose int dir_fd = fd_open_dir_beneath (layer_fd, directory);
+
+  if (dir_fd < 0)
+    return errno != ENOENT; /* not a directory: it hides what is below */
+  autoclose int fd = fd_open (dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOATIME | O_NOCTTY, 0);
+  if (fd < 0)
+    return errno != ENOENT; /* a symlink or a special */
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat %s of the source", name);
+  if (!S_ISREG (st.st_mode) || (uint64_t) st.st_size > maximum)
+    return 1;
+  autofree char *text = xcalloc (1, (size_t) st.st_size + 1);
+  if (fd_read_full (fd, text, (size_t) st.st_size) < 0)
+    return err_errno (err, "read %s of the source", name);
+  if (xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &file->xattrs, err) < 0)
+    return -err->code;
+  file->source = steal_ptr (&text);
+  file->mode = st.st_mode & 07777;
+  file->uid = st.st_uid;
+  file->gid = st.st_gid;
+  return 1;
+}
+
+/* The source's file @directory/@name into @ret_file; a plain 0644 root:root when it has none. */
+static int read_source (const struct layers *source, const char *directory, const char *name,
+                        size_t maximum, struct host_file *ret_file, struct err *err)
+{
+  int known = 0;
+
+  *ret_file = (struct host_file){.mode = 0644};
+  if (source->private_fd >= 0)
+    known = read_layer (source->private_fd, directory, name, maximum, ret_file, err);
+  if (known == 0)
+    known = read_layer (source->tree_fd, directory, name, maximum, ret_file, err);
+  return known < 0 ? known : 0;
+}
+
+static int create (int dir_fd, const char *name, const struct host_file *file, struct err *err)
+{
+  autoclose int fd = fd_open (dir_fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+  if (fd < 0)
+    return err_errno (err, "create %s", name);
+  if (fd_write_all (fd, file->text, strlen (file->text)) < 0)
+    return err_errno (err, "write %s", name);
+  if (fchown (fd, file->uid, file->gid) < 0 || fchmod (fd, file->mode) < 0)
+    return err_errno (err, "set the owner and mode of %s", name);
+  return xattrs_apply (fd, -1, NULL, &file->xattrs, err);
+}
+
+/* Writes @file at @path below @private_fd. Directories that only the tree has are made like those;
+ * no directory changes its times. Does nothing when the guest sees no such directory. @tree_fd is
+ * -1 where the tree has no directory. */
+static int put_file (int tree_fd, int private_fd, const char *path, const struct host_file *file,
+                     struct err *err)
+{
+  size_t len = strcspn (path, "/");
+  struct stat st;
+
+  if (fstat (private_fd, &st) < 0)
+    return err_errno (err, "stat a directory of the private layer");
+  struct timespec times[2] = {st.st_atim, st.st_mtim};
+  if (!path[len]) {
+    if (create (private_fd, path, file, err) < 0)
+      return -err->code;
+  } else {
+    autofree char *name = xstrndup (path, len);
+    autoclose int tree_child = tree_fd < 0 ? -1 : fd_open_dir (tree_fd, name);
+    autoclose int child = fd_open_dir (private_fd, name);
+    bool made = child < 0;
+
+    if (made && (errno != ENOENT || tree_child < 0))
+      return 0;
+    if (made && (child = fd_make_dir (private_fd, name, 0700)) < 0)
+      return err_errno (err, "make the directory %s", name);
+    if (put_file (tree_child, child, path + len + 1, file, err) < 0 ||
+        (made && clone_directory_metadata (tree_child, child, err) < 0))
+      return err_wrap (err, "%s", name);
+  }
+  if (futimens (private_fd, times) < 0)
+    return err_errno (err, "set the times of a directory");
+  return 0;
+}
+
+static int write_empty (const struct layers *source, const struct layers *clone, const char *path,
+                        struct err *err)
+{
+  const char *slash = strrchr (path, '/');
+  autofree char *directory = xstrndup (path, (size_t) (slash - path));
+  autohostfile struct host_file file = {0};
+
+  if (read_source (source, directory, slash + 1, SIZE_MAX / 2, &file, err) < 0)
+    return -err->code;
+  if (!file.source && strcmp (path, "/etc/machine-id") != 0)
+    return 0;
+  file.text = "";
+  return put_file (clone->tree_fd, clone->private_fd, path + 1, &file, err);
+}
+
+int host_identity_write (const struct layers *source, const struct layers *clone,
+                         const struct clone_policy *policy, const char *hostname, struct err *err)
+{
+  static const char standard[] = "127.0.0.1\tlocalhost\n"
+                                 "::1\tlocalhost ip6-localhost ip6-loopback\n"
+                                 "ff02::1\tip6-allnodes\n"
+                                 "ff02::2\tip6-allrouters\n";
+  autohostfile struct host_file name = {0}, hosts = {0};
+  autofree char *name_text = xasprintf ("%s\n", hostname);
+
+  if (read_source (source, "etc", "hostname", HOSTNAME_MAX, &name, err) < 0 ||
+      read_source (source, "etc", "hosts", HOSTS_MAX, &hosts, err) < 0)
+    return -err->code;
+  if (name.source)
+    name.source[strcspn (name.source, " \t\r\n")] = '\0';
+  autofree char *hosts_text =
+      hosts_rewrite (hosts.source ? hosts.source : standard, name.source, hostname);
+  name.text = name_text;
+  hosts.text = hosts_text;
+  if (put_file (clone->tree_fd, clone->private_fd, "etc/hostname", &name, err) < 0 ||
+      put_file (clone->tree_fd, clone->private_fd, "etc/hosts", &hosts, err) < 0 ||
+      write_empty (source, clone, "/etc/machine-id", err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < policy->empty.count; i++)
+    if (strcmp (policy->empty.items[i], "/etc/machine-id") != 0 &&
+        write_empty (source, clone, policy->empty.items[i], err) < 0)
+      return -err->code;
+  return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "source.h"
+#include "template/template.h"
+#include "util/fd.h"
+
+static void close_template (void *template)
+{
+  template_close (template);
+}
+
+static int open_template (struct vroot *root, const char *name, struct build_source *ret_source,
+                          struct err *err)
+{
+  struct template *template = NULL;
+
+  if (template_open (root, name, 0, &template, err) < 0)
+    return -err->code;
+  *ret_source = (struct build_source){
+      .label = xasprintf ("template:%s", name),
+      .layers = {.tree_fd = template->tree_fd, .private_fd = -1},
+      .template = template->name,
+      .generation = template->generation,
+      .guest_fd = -1,
+      .owner = template,
+      .private_fd = -1,
+      .tree_fd = -1,
+      .close_owner = close_template,
+  };
+  return 0;
+}
+
+int source_open (struct vroot *root, const char *text, struct build_source *ret_source,
+                 struct err *err)
+{
+  static const char template_prefix[] = "template:", guest_prefix[] = "guest:";
+
+  if (strncmp (text, template_prefix, strlen (template_prefix)) == 0)
+    return open_template (root, text + strlen (template_prefix), ret_source, err);
+  if (strncmp (text, guest_prefix, strlen (guest_prefix)) == 0)
+    return build_source_guest (root, text + strlen (guest_prefix), ret_source, err);
+  if (name_check (text, "source", err) < 0)
+    return -err->code;
+  if (faccessat (root->templates_fd, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return open_template (root, text, ret_source, err);
+  if (faccessat (root->guests_fd, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return build_source_guest (root, text, ret_source, err);
+  if (open_template (root, text, ret_source, err) == 0)
+    return 0; /* made just now */
+  return err_code (err, ERR_NO_GUEST, "%s, and no guest either", err_text (err));
+}
