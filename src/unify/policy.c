@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy.h"
 #include "util/fd.h"
-#include <ctype.h>
 
 /* etc/unify.policy as a string, made by the build: the two cannot differ. */
 extern const char unify_policy_default[];
 
 enum { POLICY_FILE_MAX = 1 << 20 };
+#define BLANKS " \t\r"
 
 static const struct kind {
   const char *word;
@@ -29,10 +29,10 @@ static int parse_line (char *line, struct policy *policy, struct err *err)
   char *end;
 
   line[strcspn (line, "#")] = '\0';
-  line += strspn (line, " \t\r");
+  line += strspn (line, BLANKS);
   if (!*line)
     return 0;
-  for (end = line + strlen (line); isspace ((unsigned char) end[-1]); end--)
+  for (end = line + strlen (line); strchr (BLANKS, end[-1]); end--)
     ;
   *end = '\0';
   size_t word = strcspn (line, " \t");
