@@ -9,6 +9,11 @@ static const struct command commands[] = {
     {"vguest", "build", "-m METHOD [OPTION…] -- ARG…", "make guests", cmd_build},
     {"vguest", "hashify", "[-n]", "fold and unify", cmd_guest_hashify},
     {"vhashify", NULL, "[-n] NAME…|--all", "fold and unify", cmd_hashify},
+    {"vtemplate", "import", "NAME SOURCE", "make a template of an archive or a directory",
+     cmd_template_import},
+    {"vtemplate", "list", "", "show the templates", cmd_template_list},
+    {"vtemplate", "info", "NAME", "tell about a template", cmd_template_info},
+    {"vtemplate", "delete", "NAME", "remove a template", cmd_template_delete},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

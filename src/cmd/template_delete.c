@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vtemplate delete NAME */
+#include "cmd.h"
+#include "template/template.h"
+
+/* Only a terminal can be asked. */
+static int confirm (const char *name, struct err *err)
+{
+  char answer[16];
+
+  if (!isatty (STDIN_FILENO))
+    return err_code (err, ERR_USAGE, "deleting the template %s needs --yes without a terminal",
+                     name);
+  fprintf (stderr, "Delete the template %s? Guests made from it stay. [y/N] ", name);
+  if (!fgets (answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+    return err_code (err, ERR_INTERRUPTED, "nothing was deleted");
+  return 0;
+}
+
+int cmd_template_delete (struct context *context, int argc, char **argv, struct err *err)
+{
+  bool yes = false;
+  const struct option_spec specs[] = {
+      {"yes", 'y', NULL, "do not ask", &yes, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+  static const char usage[] =
+      "Usage: vtemplate delete [OPTION…] NAME\n"
+      "Removes a template and what only it used. Guests made from it stay.\n";
+  autoroot struct vroot *root = NULL;
+  struct gc_result freed = {0};
+  int first, dashes;
+
+  if (options_parse (context, specs, false, usage, argc, argv, &first, &dashes, err) < 0)
+    return -err->code;
+  if (argc - first != 1)
+    return err_code (err, ERR_USAGE, "the name of a template is expected; see --help");
+  const char *name = argv[first];
+  if (context_open_root (context, /* write= */ true, &root, err) < 0)
+    return -err->code;
+  if (!yes) {
+    /* Asked only about what is there, and not under its lock. */
+    autotemplate struct template *template = NULL;
+
+    if (template_open (root, name, 0, &template, err) < 0 || confirm (name, err) < 0)
+      return -err->code;
+  }
+  if (template_delete (root, name, &freed, err) < 0)
+    return -err->code;
+  if (!context->quiet && !context->json) {
+    autofree char *bytes = format_bytes (freed.bytes);
+
+    printf ("template %s deleted, %s freed\n", name, bytes);
+  }
+  return 0;
+}
