@@ -3,10 +3,12 @@
 #include <signal.h>
 
 static volatile sig_atomic_t arrived;
+static volatile sig_atomic_t count;
 
 static void on_signal (int number)
 {
   arrived = number;
+  count = count + 1;
 }
 
 void interrupt_install (void)
@@ -25,6 +27,16 @@ void interrupt_install (void)
 bool interrupt_pending (void)
 {
   return arrived != 0;
+}
+
+int interrupt_signal (void)
+{
+  return (int) arrived;
+}
+
+unsigned interrupt_count (void)
+{
+  return (unsigned) count;
 }
 
 int interrupt_check (struct err *err)

@@ -14,6 +14,10 @@ void interrupt_install (void);
 /* Did one of the signals arrive since the start? Async-signal-safe and cheap. */
 bool interrupt_pending (void);
 
+/* The last of them, and how many there were; 0 when none arrived. */
+int interrupt_signal (void);
+unsigned interrupt_count (void);
+
 /* ERR_INTERRUPTED, naming the signal, when one arrived; else 0. */
 int interrupt_check (struct err *err);
 

@@ -2,6 +2,7 @@
 #include "progress.h"
 #include "err.h"
 #include <inttypes.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 static struct {
@@ -35,6 +36,34 @@ void progress_show (const char *what, uint64_t done, uint64_t total, const char 
     fprintf (stderr, "\r\033[K%s: %" PRIu64 " of %" PRIu64 " %s", what, done, total, unit);
   else
     fprintf (stderr, "\r\033[K%s: %" PRIu64 " %s", what, done, unit);
+  fflush (stderr);
+}
+
+/* The columns to use; one is kept free, as a full line wraps on some terminals. */
+static int line_width (void)
+{
+  struct winsize size;
+
+  if (ioctl (STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
+    return size.ws_col - 1;
+  return 79;
+}
+
+void progress_line (const char *text)
+{
+  int64_t now;
+
+  if (progress.disabled || (now = now_ms ()) - progress.last_ms < 100 || !isatty (STDERR_FILENO))
+    return;
+  progress.last_ms = now;
+  progress.shown = true;
+  fputs ("\r\033[K", stderr);
+  for (int left = line_width (); *text && left > 0; text++) {
+    bool continued = ((unsigned char) *text & 0xc0) == 0x80;
+
+    fputc ((unsigned char) *text < ' ' || *text == 0x7f ? ' ' : *text, stderr);
+    left -= !continued;
+  }
   fflush (stderr);
 }
 

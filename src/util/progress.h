@@ -13,6 +13,10 @@ void progress_enable (bool enabled);
 /* Shows "@what: @done of @total @unit"; @total 0 when it is not known. Cheap to call often. */
 void progress_show (const char *what, uint64_t done, uint64_t total, const char *unit);
 
+/* Shows one line of text in place of it, without control characters and cut to the terminal's
+ * width. */
+void progress_line (const char *text);
+
 /* Removes the line, before something else is printed. */
 void progress_clear (void);
 
