@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bundle.h"
+
+static const char *const capabilities[] = {
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+    NULL,
+};
+
+static const char *const namespaces[] = {"pid", "mount", "ipc", "uts", "cgroup", NULL};
+
+static const char *const masked_paths[] = {
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/sys/firmware",
+    "/proc/scsi",
+    NULL,
+};
+
+static const char *const readonly_paths[] = {
+    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
+};
+
+/* What a package's scripts never need and a kernel is best not asked for, beyond what the missing
+ * capabilities forbid already. */
+static const char *const denied_syscalls[] = {
+    "acct",
+    "add_key",
+    "bpf",
+    "clock_adjtime",
+    "clock_settime",
+    "create_module",
+    "delete_module",
+    "finit_module",
+    "get_kernel_syms",
+    "init_module",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "ioperm",
+    "iopl",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "lookup_dcookie",
+    "nfsservctl",
+    "open_by_handle_at",
+    "perf_event_open",
+    "query_module",
+    "quotactl",
+    "quotactl_fd",
+    "reboot",
+    "request_key",
+    "settimeofday",
+    "stime",
+    "swapoff",
+    "swapon",
+    "sysfs",
+    "_sysctl",
+    "userfaultfd",
+    "uselib",
+    "ustat",
+    "vm86",
+    "vm86old",
+    NULL,
+};
+
+static const char *const architectures[] = {
+#if defined __x86_64__
+    "SCMP_ARCH_X86_64",
+    "SCMP_ARCH_X86",
+    "SCMP_ARCH_X32",
+#elif defined __aarch64__
+    "SCMP_ARCH_AARCH64",
+    "SCMP_ARCH_ARM",
+#elif defined __i386__
+    "SCMP_ARCH_X86",
+#elif defined __arm__
+    "SCMP_ARCH_ARM",
+#elif defined __riscv
+    "SCMP_ARCH_RISCV64",
+#elif defined __powerpc64__ && defined __LITTLE_ENDIAN__
+    "SCMP_ARCH_PPC64LE",
+#elif defined __s390x__
+    "SCMP_ARCH_S390X",
+#endif
+    NULL,
+};
+
+struct mount_spec {
+  const char *target;
+  const char *type;
+  const char *source;
+  const char *options; /* separated by commas */
+};
+
+static const struct mount_spec mounts[] = {
+    {"/proc", "proc", "proc", "nosuid,noexec,nodev"},
+    {"/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
+    {"/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"},
+    {"/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=65536k"},
+    {"/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"},
+    {"/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro"},
+    {"/run", "tmpfs", "tmpfs", "nosuid,nodev,mode=755"},
+    {"/run/lock", "tmpfs", "tmpfs", "nosuid,noexec,nodev,mode=1777,size=5120k"},
+    {"/tmp", "tmpfs", "tmpfs", "nosuid,nodev,mode=1777"},
+};
+
+const char *const bundle_mount_points[] = {"/proc", "/dev", "/sys", "/run", "/tmp", NULL};
+
+struct device_rule {
+  const char *type; /* NULL: all */
+  int64_t major;    /* -1: all */
+  int64_t minor;
+  const char *access;
+};
+
+/* mknod is allowed for all, as packages ship nodes; opening them is not, and the overlay is
+ * mounted nodev. */
+static const struct device_rule devices[] = {
+    {"c", -1, -1, "m"}, {"b", -1, -1, "m"}, {"c", 1, 3, "rwm"},    {"c", 1, 5, "rwm"},
+    {"c", 1, 7, "rwm"}, {"c", 1, 8, "rwm"}, {"c", 1, 9, "rwm"},    {"c", 5, 0, "rwm"},
+    {"c", 5, 1, "rwm"}, {"c", 5, 2, "rwm"}, {"c", 136, -1, "rwm"},
+};
+
+static json_object *new_object (void)
+{
+  json_object *object = json_object_new_object ();
+
+  if (!object)
+    err_out_of_memory ();
+  return object;
+}
+
+static json_object *new_array (void)
+{
+  json_object *array = json_object_new_array ();
+
+  if (!array)
+    err_out_of_memory ();
+  return array;
+}
+
+static void put (json_object *object, const char *key, json_object *value)
+{
+  if (json_object_object_add (object, key, value) < 0)
+    err_out_of_memory ();
+}
+
+static void append (json_object *array, json_object *value)
+{
+  if (!value || json_object_array_add (array, value) < 0)
+    err_out_of_memory ();
+}
+
+static json_object *string_list (const char *const *strings)
+{
+  json_object *array = new_array ();
+
+  for (; *strings; strings++)
+    append (array, json_object_new_string (*strings));
+  return array;
+}
+
+static json_object *option_list (const char *options)
+{
+  json_object *array = new_array ();
+
+  while (*options) {
+    size_t len = strcspn (options, ",");
+
+    append (array, json_object_new_string_len (options, (int) len));
+    options += len;
+    if (*options)
+      options++;
+  }
+  return array;
+}
+
+static json_object *mount_object (const struct mount_spec *spec)
+{
+  json_object *object = new_object ();
+
+  json_set_string (object, "destination", spec->target);
+  json_set_string (object, "type", spec->type);
+  json_set_string (object, "source", spec->source);
+  put (object, "options", option_list (spec->options));
+  return object;
+}
+
+static json_object *mount_list (const struct bundle *bundle)
+{
+  json_object *array = new_array ();
+
+  for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++)
+    append (array, mount_object (&mounts[i]));
+  for (size_t i = 0; i < bundle->bind_count; i++)
+    append (array, mount_object (&(struct mount_spec){bundle->binds[i].target, "bind",
+                                                      bundle->binds[i].source,
+                                                      "bind,ro,nosuid,nodev,exec"}));
+  if (bundle->init)
+    append (array, mount_object (&(struct mount_spec){BUNDLE_INIT, "bind", bundle->init,
+                                                      "bind,ro,nosuid,nodev,exec"}));
+  return array;
+}
+
+static json_object *process_object (const struct bundle *bundle,
+                                    const struct bundle_command *command)
+{
+  static const char *const sets[] = {"bounding", "effective", "permitted", NULL};
+  json_object *process = new_object ();
+  json_object *user = new_object ();
+  json_object *args = new_array ();
+  json_object *caps = new_object ();
+
+  json_set_bool (process, "terminal", false);
+  json_set_int (user, "uid", command->uid);
+  json_set_int (user, "gid", command->gid);
+  put (process, "user", user);
+  if (bundle->init) {
+    append (args, json_object_new_string (BUNDLE_INIT));
+    append (args, json_object_new_string ("--"));
+  }
+  for (const char *const *arg = command->args; *arg; arg++)
+    append (args, json_object_new_string (*arg));
+  put (process, "args", args);
+  put (process, "env", string_list (command->env));
+  json_set_string (process, "cwd", command->cwd);
+  for (const char *const *set = sets; *set; set++)
+    put (caps, *set, string_list (capabilities));
+  put (process, "capabilities", caps);
+  json_set_bool (process, "noNewPrivileges", false);
+  return process;
+}
+
+static json_object *device_list (void)
+{
+  json_object *array = new_array ();
+  json_object *all = new_object ();
+
+  json_set_bool (all, "allow", false);
+  json_set_string (all, "access", "rwm");
+  append (array, all);
+  for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
+    json_object *object = new_object ();
+
+    json_set_bool (object, "allow", true);
+    json_set_string (object, "type", devices[i].type);
+    if (devices[i].major >= 0)
+      json_set_int (object, "major", devices[i].major);
+    if (devices[i].minor >= 0)
+      json_set_int (object, "minor", devices[i].minor);
+    json_set_string (object, "access", devices[i].access);
+    append (array, object);
+  }
+  return array;
+}
+
+static json_object *seccomp_object (void)
+{
+  json_object *seccomp = new_object ();
+  json_object *rules = new_array ();
+  json_object *deny = new_object ();
+
+  json_set_string (seccomp, "defaultAction", "SCMP_ACT_ALLOW");
+  if (architectures[0])
+    put (seccomp, "architectures", string_list (architectures));
+  put (deny, "names", string_list (denied_syscalls));
+  json_set_string (deny, "action", "SCMP_ACT_ERRNO");
+  append (rules, deny);
+  put (seccomp, "syscalls", rules);
+  return seccomp;
+}
+
+static json_object *linux_object (const struct bundle *bundle)
+{
+  json_object *object = new_object ();
+  json_object *spaces = new_array ();
+  json_object *resources = new_object ();
+  autofree char *cgroup = xasprintf ("/vguest/%s", bundle->id);
+
+  for (const char *const *name = namespaces; *name; name++) {
+    json_object *space = new_object ();
+
+    json_set_string (space, "type", *name);
+    append (spaces, space);
+  }
+  put (object, "namespaces", spaces);
+  json_set_string (object, "cgroupsPath", cgroup);
+  put (resources, "devices", device_list ());
+  put (object, "resources", resources);
+  put (object, "seccomp", seccomp_object ());
+  put (object, "maskedPaths", string_list (masked_paths));
+  put (object, "readonlyPaths", string_list (readonly_paths));
+  return object;
+}
+
+/* The length of the UTF-8 sequence at @s, or 0 when it is not one (RFC 3629). */
+static size_t utf8_sequence (const unsigned char *s)
+{
+  size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+
+  if (s[0] > 0xf4)
+    return 0;
+  for (size_t i = 1; i < len; i++)
+    if ((s[i] & 0xc0) != 0x80)
+      return 0;
+  if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+      (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+    return 0;
+  return len;
+}
+
+static int check_utf8 (const char *const *strings, const char *what, struct err *err)
+{
+  for (; *strings; strings++)
+    for (const unsigned char *p = (const unsigned char *) *strings; *p;) {
+      size_t len = utf8_sequence (p);
+
+      if (!len)
+        return err_code (err, ERR_USAGE,
+                         "%s \"%s\" is not UTF-8, and nothing else can be handed to a container "
+                         "runtime",
+                         what, *strings);
+      p += len;
+    }
+  return 0;
+}
+
+int bundle_config (const struct bundle *bundle, const struct bundle_command *command,
+                   json_object **ret_config, struct err *err)
+{
+  const char *const cwd[] = {command->cwd, NULL};
+
+  if (check_utf8 (command->args, "the argument", err) < 0 ||
+      check_utf8 (command->env, "the variable", err) < 0 ||
+      check_utf8 (cwd, "the directory", err) < 0)
+    return -err->code;
+
+  json_object *config = new_object ();
+  json_object *root = new_object ();
+  json_set_string (config, "ociVersion", "1.0.0");
+  put (config, "process", process_object (bundle, command));
+  json_set_string (root, "path", bundle->root);
+  json_set_bool (root, "readonly", bundle->read_only);
+  put (config, "root", root);
+  if (bundle->hostname)
+    json_set_string (config, "hostname", bundle->hostname);
+  put (config, "mounts", mount_list (bundle));
+  put (config, "linux", linux_object (bundle));
+  *ret_config = config;
+  return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Running commands in a container to their end, so that nothing outlives vguest.
+ *
+ * The calling process starts a supervisor in new pid and mount namespaces, of which it is process 1
+ * and the reaper. The supervisor mounts a tmpfs for bundle and runtime state, then the guest's root
+ * by the caller's function, and for each command calls the runtime: create, start, wait for the
+ * container's first process itself, delete. So the exit status is the command's own, and a failure
+ * of the runtime is never taken for one. At the end it unmounts and reports over a pipe.
+ *
+ * When the caller is killed the supervisor sees its end of the pipe close, kills all processes of
+ * its namespace, removes the cgroups and ends; it holds copies of the caller's locks, so the next
+ * command waits until that is done. When the supervisor is killed, the kernel kills the processes
+ * and drops the mounts with the namespaces; only empty cgroups can remain, and the next run under
+ * the same id removes them.
+ *
+ * SIGINT, SIGTERM and SIGHUP are passed on to the container's first process (the caller has
+ * installed util/interrupt.h's handlers), which has 10 s to end; a second signal within a second
+ * kills it at once. */
+#ifndef VG_RUNTIME_CONTAINER_H
+#define VG_RUNTIME_CONTAINER_H
+
+#include "runtime/bundle.h"
+
+enum { CONTAINER_GRACE_SECONDS = 10 };
+
+struct container {
+  const char *runtime;  /* path of the runtime's program */
+  const char *mount_on; /* an existing directory; all mounts happen on it in the own namespace */
+  const char *id;       /* no other container of this host has it */
+  const char *hostname;
+  const char *init; /* an init program of the host, or NULL */
+  bool read_only;
+  bool guest_files; /* bind resolv.conf and policy-rc.d, and make missing mount points */
+
+  const struct bundle_command *commands; /* run one after another until one fails */
+  size_t command_count;
+
+  /* Mounts the root on @target; runs in the supervisor, whose working directory is @dir_fd, as
+   * overlay_enter_namespace leaves it. */
+  int dir_fd;
+  int (*mount) (void *data, const char *target, struct err *err);
+  void *mount_data;
+
+  int stdin_fd; /* -1: /dev/null */
+  /* Gets what the commands write to stdout and stderr; NULL: they write to this process's. */
+  void (*output) (void *data, const char *bytes, size_t len);
+  void *output_data;
+};
+
+struct container_result {
+  int status;         /* of the last command that ran: its exit status, or 128 + signal */
+  int signal;         /* the signal that ended it, or 0 */
+  size_t commands;    /* how many ran */
+  uint64_t mount_us;  /* where the time went, in microseconds */
+  uint64_t create_us; /* runtime create, of all commands */
+  uint64_t start_us;
+  uint64_t run_us;
+  uint64_t delete_us;
+};
+
+/* Runs the commands. A command that cannot be found gives status 127, one that is not executable
+ * 126, both with a line on its stderr. Negative, with @err set, when the machinery failed: nothing
+ * can be said of the commands then. After a signal the result is given as well; the caller asks
+ * interrupt_check. */
+int container_run (const struct container *container, struct container_result *ret_result,
+                   struct err *err);
+
+/* Removes the empty cgroups of the container @id in all hierarchies, waiting up to some seconds for
+ * dying processes to leave them. @lock_fd is the lock that every user of cgroups below /vguest
+ * holds shared; when nobody else holds it the then empty parents go too, and it is left exclusive,
+ * to be closed soon. */
+int container_sweep_cgroups (const char *id, int lock_fd, struct err *err);
+
+/* Takes that lock shared. */
+int container_lock_cgroups (int *ret_fd, struct err *err);
+
+#endif

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "supervisor.h"
+#include "targets.h"
+#include "tree/overlay.h"
+#include "util/fd.h"
+#include "util/strbuf.h"
+#include "util/subprocess.h"
+#include <poll.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { LOG_MAX = 1 << 20, RESOLV_CONF_MAX = 64 << 10 };
+
+static const char policy_rc_d[] = "#!/bin/sh\n"
+                                  "# The guest is not running: invoke-rc.d starts nothing.\n"
+                                  "exit 101\n";
+
+struct supervisor {
+  const struct container *container; /* borrowed */
+  int control_fd;
+  int output_fd;
+  int lock_fd;   /* see container_sweep_cgroups */
+  int signal_fd; /* SIGCHLD */
+  int null_fd;
+  int dir_fd;      /* container->mount_on, our tmpfs */
+  int root_fd;     /* the merged root; closed before it is unmounted */
+  char *root_path; /* mount_on/rootfs */
+  char *resolv_conf;
+  char *policy;
+  char *state_path;
+  char *log_path;
+  char *pid_path;
+  pid_t container_pid; /* the container's first process, while it runs */
+  bool stopping;       /* a signal was passed on: there is a deadline */
+  bool killed;         /* everything was killed */
+  bool orphaned;       /* vguest is gone */
+  uint64_t deadline_us;
+  struct container_result result;
+};
+
+static uint64_t now_us (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static void kill_all (struct supervisor *s)
+{
+  s->killed = true;
+  kill (-1, SIGKILL); /* process 1 of the namespace: all others in it */
+}
+
+static void stop (struct supervisor *s, int number)
+{
+  if (number != SIGKILL && s->container_pid > 0 && kill (s->container_pid, number) == 0) {
+    if (!s->stopping)
+      s->deadline_us = now_us () + CONTAINER_GRACE_SECONDS * UINT64_C (1000000);
+    s->stopping = true;
+    return;
+  }
+  kill_all (s);
+}
+
+/* What vguest has to say: signals; or nothing any more. */
+static void read_control (struct supervisor *s)
+{
+  unsigned char bytes[16];
+  ssize_t n = read (s->control_fd, bytes, sizeof bytes);
+
+  if (n < 0 && (errno == EINTR || errno == EAGAIN))
+    return;
+  if (n <= 0) {
+    s->orphaned = true;
+    kill_all (s);
+    return;
+  }
+  for (ssize_t i = 0; i < n; i++)
+    stop (s, bytes[i]);
+}
+
+/* Waits for events for as long as there are any to wait for. */
+static void wait_for_event (struct supervisor *s)
+{
+  struct pollfd polls[2] = {
+      {.fd = s->signal_fd, .events = POLLIN},
+      {.fd = s->orphaned ? -1 : s->control_fd, .events = POLLIN},
+  };
+  int timeout = -1;
+
+  if (s->stopping && !s->killed) {
+    uint64_t now = now_us ();
+
+    timeout = now >= s->deadline_us ? 0 : (int) ((s->deadline_us - now) / 1000 + 1);
+  }
+  int n = poll (polls, 2, timeout);
+  if (n == 0 && timeout >= 0 && now_us () >= s->deadline_us)
+    kill_all (s);
+  if (n <= 0)
+    return;
+  if (polls[0].revents) {
+    struct signalfd_siginfo info;
+
+    if (read (s->signal_fd, &info, sizeof info) < 0)
+      return;
+  }
+  if (polls[1].revents)
+    read_control (s);
+}
+
+/* Waits for @pid, reaping all others that end meanwhile. */
+static int wait_for (struct supervisor *s, pid_t pid, int *ret_status, struct err *err)
+{
+  for (;;) {
+    int status;
+    pid_t ended = waitpid (-1, &status, WNOHANG | __WALL);
+
+    if (ended == pid) {
+      *ret_status = status;
+      return 0;
+    }
+    if (ended < 0 && errno != EINTR)
+      return err_errno (err, "wait for a process of the container");
+    if (ended == 0)
+      wait_for_event (s);
+  }
+}
+
+static void reap_rest (struct supervisor *s)
+{
+  kill_all (s);
+  while (waitpid (-1, NULL, __WALL) > 0 || errno == EINTR)
+    ;
+}
+
+/* The last error in the runtime's log, whose lines are JSON objects with level and msg. */
+static char *last_message (struct supervisor *s)
+{
+  autoerr struct err ignored = {0};
+  autofree char *text = NULL, *message = NULL;
+  char *save = NULL;
+
+  if (fd_read_file (s->dir_fd, "log", LOG_MAX, &text, NULL, &ignored) < 0)
+    return NULL;
+  for (char *line = strtok_r (text, "\n", &save); line; line = strtok_r (NULL, "\n", &save)) {
+    autojson json_object *object = NULL;
+    const char *msg = NULL;
+
+    if (json_parse_object (line, strlen (line), "log", &object, &ignored) < 0)
+      msg = line;
+    else if (json_get_string (object, "msg", NULL, &msg, &ignored) < 0 || !msg)
+      continue;
+    free (message);
+    message = xstrdup (msg);
+  }
+  return steal_ptr (&message);
+}
+
+/* Runs the runtime with @args (verb, options, id). @inherit: its descriptors are the command's. */
+static int call_runtime (struct supervisor *s, const char *const *args, bool inherit,
+                         struct err *err)
+{
+  const char *argv[16] = {s->container->runtime, "--root",       s->state_path, "--log",
+                          s->log_path,           "--log-format", "json"};
+  int out = inherit ? s->output_fd : s->null_fd;
+  struct subprocess sub = {
+      .argv = argv,
+      .stdin_fd = inherit ? s->container->stdin_fd : -1,
+      .stdout_fd = out,
+      .stderr_fd = out,
+  };
+  size_t n = 7;
+  pid_t pid = -1;
+  int status = 0;
+
+  for (; *args && n < 15; args++)
+    argv[n++] = *args;
+  argv[n] = NULL;
+  if (unlinkat (s->dir_fd, "log", 0) < 0 && errno != ENOENT)
+    return err_errno (err, "remove %s", s->log_path);
+  if (subprocess_start (&sub, &pid, err) < 0 || wait_for (s, pid, &status, err) < 0)
+    return -err->code;
+  if (s->killed)
+    return err_code (err, ERR_INTERRUPTED, "interrupted");
+  if (status == 0)
+    return 0;
+  autofree char *message = last_message (s);
+  autofree char *end = subprocess_describe (status);
+  return err_code (err, EIO, "%s %s: %s", s->container->runtime, argv[7], message ? message : end);
+}
+
+static int read_pid (struct supervisor *s, struct err *err)
+{
+  autofree char *text = NULL;
+  char *end;
+
+  if (fd_read_file (s->dir_fd, "pid", 64, &text, NULL, err) < 0)
+    return err_wrap (err, "the runtime's pid file");
+  long pid = strtol (text, &end, 10);
+  if (pid < 2 || (*end && *end != '\n'))
+    return err_code (err, EIO, "the runtime's pid file says \"%s\"", text);
+  s->container_pid = (pid_t) pid;
+  return 0;
+}
+
+/* Tells the user through the command's own stderr. */
+static void tell (const struct supervisor *s, const char *text)
+{
+  if (fd_write_all (s->output_fd >= 0 ? s->output_fd : STDERR_FILENO, text, strlen (text)) < 0)
+    return;
+}
+
+/* As execvp and a shell say it: 127 when the program is not there, 126 when it cannot be run, else
+ * 0. The runtime's own words for this would be taken for its failure. */
+static int check_program (struct supervisor *s, const struct bundle_command *command)
+{
+  const char *name = command->args[0];
+  const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  bool found = false;
+
+  for (const char *const *env = command->env; *env; env++)
+    if (strncmp (*env, "PATH=", 5) == 0)
+      path = *env + 5;
+  while (*path) {
+    size_t len = strcspn (path, ":");
+    autofree char *file = strchr (name, '/') == NULL ? xasprintf ("%.*s/%s", (int) len, path, name)
+                          : name[0] == '/'           ? xstrdup (name)
+                                                     : xasprintf ("%s/%s", command->cwd, name);
+    autoclose int fd = *name ? fd_open_in_root (s->root_fd, file, O_PATH, 0) : -1;
+    struct stat st;
+
+    if (fd >= 0 && fstat (fd, &st) == 0) {
+      found = true;
+      if (S_ISREG (st.st_mode) && (st.st_mode & 0111))
+        return 0;
+    }
+    path += len;
+    if (*path)
+      path++;
+  }
+  autofree char *text =
+      xasprintf ("vguest: %s: %s\n", name,
+                 found ? "cannot be executed in the guest" : "no such command in the guest");
+  tell (s, text);
+  return found ? 126 : 127;
+}
+
+static int write_config (struct supervisor *s, const struct bundle_command *command,
+                         struct err *err)
+{
+  struct bundle_bind binds[] = {
+      {s->resolv_conf, "/etc/resolv.conf"},
+      {s->policy, "/usr/sbin/policy-rc.d"},
+  };
+  struct bundle bundle = {
+      .id = s->container->id,
+      .root = s->root_path,
+      .read_only = s->container->read_only,
+      .hostname = s->container->hostname,
+      .init = s->container->init,
+      .binds = binds,
+      .bind_count = s->container->guest_files ? sizeof binds / sizeof binds[0] : 0,
+  };
+  autojson json_object *config = NULL;
+
+  if (bundle_config (&bundle, command, &config, err) < 0)
+    return -err->code;
+  return json_write_file (s->dir_fd, "config.json", config, err);
+}
+
+/* The time since *@since, which becomes now. */
+static uint64_t lap (uint64_t *since)
+{
+  uint64_t now = now_us (), spent = now - *since;
+
+  *since = now;
+  return spent;
+}
+
+static int run_command (struct supervisor *s, const struct bundle_command *command, struct err *err)
+{
+  const char *id = s->container->id;
+  const char *const create[] = {
+      "create", "--bundle", s->container->mount_on, "--pid-file", s->pid_path, id, NULL};
+  const char *const start[] = {"start", id, NULL};
+  const char *const delete[] = {"delete", id, NULL};
+  int status = 0;
+
+  s->result.commands++;
+  s->result.signal = 0;
+  s->result.status = check_program (s, command);
+  if (s->result.status)
+    return 0;
+  if (write_config (s, command, err) < 0)
+    return -err->code;
+  uint64_t time = now_us ();
+  if (call_runtime (s, create, /* inherit= */ true, err) < 0 || read_pid (s, err) < 0)
+    return -err->code;
+  s->result.create_us += lap (&time);
+  if (call_runtime (s, start, /* inherit= */ false, err) < 0)
+    return -err->code;
+  s->result.start_us += lap (&time);
+  int ret = wait_for (s, s->container_pid, &status, err);
+  s->container_pid = 0;
+  if (ret < 0)
+    return ret;
+  if (s->orphaned)
+    return err_code (err, ERR_INTERRUPTED, "vguest is gone");
+  s->result.run_us += lap (&time);
+  s->result.signal = WIFSIGNALED (status) ? WTERMSIG (status) : 0;
+  s->result.status = WIFSIGNALED (status) ? 128 + WTERMSIG (status) : WEXITSTATUS (status);
+  if (s->killed) /* the runtime would be killed by no one, but there may be little time */
+    return 0;
+  ret = call_runtime (s, delete, /* inherit= */ false, err);
+  s->result.delete_us += lap (&time);
+  return ret;
+}
+
+/* Our own tmpfs holds bundle and runtime state: they go with the namespace. The host's /run would
+ * not do for policy-rc.d, as it may be mounted noexec. */
+static int make_bundle_dir (struct supervisor *s, struct err *err)
+{
+  const char *dir = s->container->mount_on;
+
+  if (overlay_enter_namespace (s->container->dir_fd, err) < 0)
+    return -err->code;
+  if (mount ("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+    return err_errno (err, "mount /proc for the container's runtime");
+  if (mount ("vguest", dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0)
+    return err_errno (err, "mount a tmpfs on %s", dir);
+  s->dir_fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (s->dir_fd < 0)
+    return err_errno (err, "open %s", dir);
+  if (mkdirat (s->dir_fd, "rootfs", 0755) < 0 || mkdirat (s->dir_fd, "state", 0700) < 0)
+    return err_errno (err, "make directories in %s", dir);
+  s->root_path = xasprintf ("%s/rootfs", dir);
+  s->resolv_conf = xasprintf ("%s/resolv.conf", dir);
+  s->policy = xasprintf ("%s/policy-rc.d", dir);
+  s->state_path = xasprintf ("%s/state", dir);
+  s->log_path = xasprintf ("%s/log", dir);
+  s->pid_path = xasprintf ("%s/pid", dir);
+  return 0;
+}
+
+static int prepare_guest (struct supervisor *s, struct targets *targets, struct err *err)
+{
+  autofree char *resolv = NULL;
+  size_t len = 0;
+
+  if (access ("/etc/resolv.conf", F_OK) == 0 &&
+      fd_read_file (AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &resolv, &len, err) < 0)
+    return -err->code;
+  if (fd_write_file (s->dir_fd, "resolv.conf", resolv ? resolv : "", len, 0644, err) < 0 ||
+      fd_write_file (s->dir_fd, "policy-rc.d", policy_rc_d, strlen (policy_rc_d), 0755, err) < 0)
+    return -err->code;
+  for (const char *const *point = bundle_mount_points; *point; point++)
+    if (targets_prepare (targets, s->root_fd, *point, /* directory= */ true, err) < 0)
+      return -err->code;
+  if (targets_prepare (targets, s->root_fd, "/etc/resolv.conf", /* directory= */ false, err) < 0 ||
+      targets_prepare (targets, s->root_fd, "/usr/sbin/policy-rc.d", /* directory= */ false, err) <
+          0)
+    return -err->code;
+  return 0;
+}
+
+static int run_commands (struct supervisor *s, struct err *err)
+{
+  for (size_t i = 0; i < s->container->command_count; i++) {
+    if (run_command (s, &s->container->commands[i], err) < 0)
+      return -err->code;
+    if (s->result.status || s->stopping || s->killed)
+      break;
+  }
+  return 0;
+}
+
+static int unmount_root (struct supervisor *s, struct err *err)
+{
+  close (s->root_fd);
+  s->root_fd = -1;
+  if (umount2 (s->root_path, 0) < 0)
+    return err_errno (err, "unmount the guest's root");
+  return 0;
+}
+
+static int supervise (struct supervisor *s, struct err *err)
+{
+  autotargets struct targets targets = {0};
+  autoerr struct err end_err = {0};
+  uint64_t time = now_us ();
+
+  if (make_bundle_dir (s, err) < 0 ||
+      s->container->mount (s->container->mount_data, s->root_path, err) < 0)
+    return -err->code;
+  s->root_fd = open (s->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (s->root_fd < 0)
+    return err_errno (err, "open the guest's root");
+  s->result.mount_us = lap (&time);
+  int ret = s->container->guest_files ? prepare_guest (s, &targets, err) : 0;
+  if (ret == 0)
+    ret = run_commands (s, err);
+  reap_rest (s);
+  if (targets_undo (&targets, &end_err) < 0 && ret == 0)
+    ret = err_code (err, end_err.code, "%s", err_text (&end_err));
+  if (unmount_root (s, &end_err) < 0 && ret == 0)
+    ret = err_code (err, end_err.code, "%s", err_text (&end_err));
+  /* delete has done it, unless the run was cut short. */
+  if (container_sweep_cgroups (s->container->id, s->lock_fd, &end_err) < 0 && ret == 0)
+    ret = err_code (err, end_err.code, "%s", err_text (&end_err));
+  return ret;
+}
+
+static int set_up (struct supervisor *s, struct err *err)
+{
+  static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGTTOU, SIGTTIN, SIGTSTP};
+  sigset_t set;
+
+  /* A terminal's signals go to vguest, which passes them on once. */
+  setsid ();
+  for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+    signal (ignored[i], SIG_IGN);
+  sigemptyset (&set);
+  sigaddset (&set, SIGCHLD);
+  if (sigprocmask (SIG_SETMASK, &set, NULL) < 0)
+    return err_errno (err, "set the signal mask");
+  s->signal_fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (s->signal_fd < 0)
+    return err_errno (err, "make a signalfd");
+  s->null_fd = open ("/dev/null", O_RDWR | O_CLOEXEC);
+  if (s->null_fd < 0)
+    return err_errno (err, "open /dev/null");
+  return 0;
+}
+
+void supervisor_main (const struct container *container, int control_fd, int output_fd, int lock_fd)
+{
+  struct err err = {0};
+  struct supervisor s = {
+      .container = container,
+      .control_fd = control_fd,
+      .output_fd = output_fd,
+      .lock_fd = lock_fd,
+      .signal_fd = -1,
+      .null_fd = -1,
+      .dir_fd = -1,
+      .root_fd = -1,
+  };
+  struct supervisor_report report = {0};
+
+  if (set_up (&s, &err) < 0 || supervise (&s, &err) < 0)
+    report.code = err.code;
+  report.result = s.result;
+  if (!s.orphaned && (fd_write_all (control_fd, &report, sizeof report) < 0 ||
+                      fd_write_all (control_fd, err_text (&err), strlen (err_text (&err))) < 0))
+    _exit (1);
+  _exit (0);
+}
