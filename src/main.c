@@ -14,6 +14,8 @@ static const struct command commands[] = {
     {"vtemplate", "list", "", "show the templates", cmd_template_list},
     {"vtemplate", "info", "NAME", "tell about a template", cmd_template_info},
     {"vtemplate", "delete", "NAME", "remove a template", cmd_template_delete},
+    {"vguest", "exec", "[OPTION…] -- COMMAND [ARG…]", "run a command in stopped guests", cmd_exec},
+    {"vapt-get", NULL, "[OPTION…] SELECTION… -- ARG…", "run apt-get in guests", cmd_apt_get},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "run.h"
+#include "runtime/runtime.h"
+#include "util/dirread.h"
+#include "util/fd.h"
+#include "util/interrupt.h"
+#include <time.h>
+
+void run_result_release (struct run_result *result)
+{
+  unify_report_release (&result->report);
+}
+
+static uint64_t now_us (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static int mount_transaction (void *data, const char *target, struct err *err)
+{
+  return transaction_mount (data, target, err);
+}
+
+/* Adds the blocks of everything below @fd; a hard link counts once for each name, as nearly no
+ * package has any. */
+static int add_blocks (int fd, uint64_t *bytes, struct err *err)
+{
+  autodirread struct dirread reader = {0};
+  struct dirread_entry entry;
+  int more;
+
+  dirread_start (fd, &reader);
+  while ((more = dirread_next (&reader, &entry, err)) > 0) {
+    struct stat st;
+
+    if (fstatat (fd, entry.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+      return err_errno (err, "stat %s", entry.name);
+    *bytes += (uint64_t) st.st_blocks * 512;
+    if (entry.type != DT_DIR)
+      continue;
+    autoclose int child = fd_open_dir (fd, entry.name);
+    if (child < 0)
+      return err_errno (err, "open the directory %s", entry.name);
+    if (add_blocks (child, bytes, err) < 0)
+      return err_wrap (err, "%s", entry.name);
+  }
+  return more;
+}
+
+static int measure_layer (struct guest *guest, uint64_t *ret_bytes, struct err *err)
+{
+  autoclose int upper = fd_open_dir_beneath (guest->fd, "txn/upper");
+
+  if (upper < 0)
+    return err_errno (err, "open the layer of guest %s", guest->name);
+  return add_blocks (upper, ret_bytes, err);
+}
+
+static int run_container (struct vroot *root, struct guest *guest,
+                          const struct run_options *options, struct container_result *ret_result,
+                          struct err *err)
+{
+  autofree char *id = runtime_container_id (root, guest->name);
+  autofree char *init = runtime_find_init ();
+  autofree char *runtime = NULL;
+  const char *hostname = NULL;
+
+  if (runtime_choose (root, guest, &runtime, err) < 0 ||
+      json_get_string (guest->config, "hostname", guest->name, &hostname, err) < 0)
+    return -err->code;
+  autofree char *mount_on = runtime_mount_point (root, err);
+  if (!mount_on)
+    return -err->code;
+  struct container container = {
+      .runtime = runtime,
+      .mount_on = mount_on,
+      .id = id,
+      .hostname = hostname,
+      .init = init,
+      .guest_files = true,
+      .commands = options->commands,
+      .command_count = options->command_count,
+      .dir_fd = guest->fd,
+      .mount = mount_transaction,
+      .mount_data = guest,
+      .stdin_fd = options->stdin_fd,
+      .output = options->output,
+      .output_data = options->output_data,
+  };
+  return container_run (&container, ret_result, err);
+}
+
+/* Between begin and the end: runs and commits. After an error the layer is thrown away. */
+static int run_and_commit (struct vroot *root, struct guest *guest,
+                           const struct run_options *options, struct run_result *result,
+                           struct err *err)
+{
+  if (run_container (root, guest, options, &result->container, err) < 0 ||
+      interrupt_check (err) < 0 || measure_layer (guest, &result->written_bytes, err) < 0)
+    return -err->code;
+  if (result->container.status || options->discard)
+    return 0;
+  uint64_t start = now_us ();
+  if (transaction_commit (root, guest, &result->report, err) < 0)
+    return err_wrap (err, "commit");
+  result->commit_us = now_us () - start;
+  result->committed = true;
+  return 0;
+}
+
+int run_in_guest (struct vroot *root, struct guest *guest, const struct run_options *options,
+                  struct run_result *ret_result, struct err *err)
+{
+  autoerr struct err abort_err = {0};
+
+  *ret_result = (struct run_result){0};
+  if (transaction_begin (root, guest, err) < 0)
+    return err_wrap (err, "begin a transaction");
+  int ret = run_and_commit (root, guest, options, ret_result, err);
+  if (ret_result->committed)
+    return ret;
+  /* A commit that failed behind its journal is finished, not thrown away, by recovery. */
+  int pending = fold_pending (guest->fd, &abort_err);
+  if (pending > 0)
+    return err_wrap (err, "the next command finishes the commit of guest %s", guest->name);
+  if (pending == 0)
+    transaction_abort (root, guest, &abort_err);
+  if (abort_err.code && ret == 0)
+    return err_code (err, abort_err.code, "throw the changes away: %s", err_text (&abort_err));
+  return ret;
+}

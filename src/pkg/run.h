@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Commands on one stopped guest, as a transaction: begin, run in a container, commit when they
+ * succeed, throw away when they fail or a signal came. */
+#ifndef VG_PKG_RUN_H
+#define VG_PKG_RUN_H
+
+#include "guest/transaction.h"
+#include "runtime/container.h"
+
+struct run_options {
+  const struct bundle_command *commands; /* run one after another until one fails */
+  size_t command_count;
+  bool discard; /* throw the layer away even when they succeed: read-only commands */
+  int stdin_fd; /* -1: /dev/null */
+  void (*output) (void *data, const char *bytes, size_t len); /* see container.h */
+  void *output_data;
+};
+
+struct run_result {
+  struct container_result container;
+  bool committed;
+  uint64_t written_bytes; /* what the layer held before the commit, by blocks */
+  uint64_t commit_us;
+  struct unify_report report; /* owned; of the commit */
+};
+
+void run_result_release (struct run_result *result);
+#define autorunresult __attribute__ ((cleanup (run_result_release)))
+
+/* Runs them on @guest, which is open GUEST_LOCKED. A command that fails is no error of this call:
+ * see ret_result->container.status; the guest is as before then. On errors the guest is as before
+ * as well, unless the text says that the commit is to be finished. ERR_INTERRUPTED after a signal:
+ * @ret_result is set then as far as it goes. */
+int run_in_guest (struct vroot *root, struct guest *guest, const struct run_options *options,
+                  struct run_result *ret_result, struct err *err);
+
+#endif
