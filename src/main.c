@@ -11,6 +11,8 @@ static const struct command commands[] = {
     {"vhashify", NULL, "[-n] NAME…|--all", "fold and unify", cmd_hashify},
     {"vtemplate", "import", "NAME SOURCE", "make a template of an archive or a directory",
      cmd_template_import},
+    {"vtemplate", "build", "[-d FILE] [--updates] NAME", "make a template from a definition",
+     cmd_template_build},
     {"vtemplate", "list", "", "show the templates", cmd_template_list},
     {"vtemplate", "info", "NAME", "tell about a template", cmd_template_info},
     {"vtemplate", "delete", "NAME", "remove a template", cmd_template_delete},

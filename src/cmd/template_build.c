@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vtemplate build NAME */
+#include "cmd.h"
+#include "cmd/template_report.h"
+#include "template/bootstrap.h"
+
+int cmd_template_build (struct context *context, int argc, char **argv, struct err *err)
+{
+  const char *file = NULL;
+  bool updates = false;
+  const struct option_spec specs[] = {
+      {"definition", 'd', "FILE", "a definition that is in no standard place", NULL, &file, NULL},
+      {"updates", 0, NULL, "start from the newest packages", &updates, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+  static const char usage[] =
+      "Usage: vtemplate build [OPTION…] NAME\n"
+      "Makes the template NAME from the definition of that name, such as debian-12.\n";
+  autoroot struct vroot *root = NULL;
+  autodefinition struct definition definition = {0};
+  struct writer_report report = {0};
+  int first, dashes;
+
+  if (options_parse (context, specs, false, usage, argc, argv, &first, &dashes, err) < 0)
+    return -err->code;
+  if (argc - first != 1)
+    return err_code (err, ERR_USAGE, "the name of a definition is expected; see --help");
+  if (definition_load (argv[first], file, &definition, err) < 0)
+    return -err->code;
+  definition.updates |= updates;
+  if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
+      bootstrap_template (root, argv[first], &definition, &report, err) < 0)
+    return -err->code;
+  return template_report_print (context, argv[first], &report);
+}
