@@ -7,6 +7,9 @@
 
 static const struct command commands[] = {
     {"vguest", "build", "-m METHOD [OPTION…] -- ARG…", "make guests", cmd_build},
+    {"vguest", "delete", "[--yes]", "delete guests and what only they used", cmd_delete},
+    {"vguest-stat", NULL, "[NAME…]", "show guests and what they share", cmd_stat},
+    {"vstore", "gc", "[-n]", "remove objects that no tree uses", cmd_store_gc},
     {"vguest", "hashify", "[-n]", "fold and unify", cmd_guest_hashify},
     {"vhashify", NULL, "[-n] NAME…|--all", "fold and unify", cmd_hashify},
     {"vtemplate", "import", "NAME SOURCE", "make a template of an archive or a directory",

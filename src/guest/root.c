@@ -274,3 +274,12 @@ int root_collect (struct vroot *root, bool force, struct gc_result *ret_result, 
     return err_code (err, lock_err.code, "%s", err_text (&lock_err));
   return ret < 0 ? ret : 1;
 }
+
+int root_collect_waiting (struct vroot *root, struct gc_result *ret_result, struct err *err)
+{
+  if (lock_acquire (root->fd, "lock", LOCK_EXCLUSIVE, root->no_wait, root->path, root->on_wait,
+                    &root->lock_fd, err) < 0 ||
+      staging_sweep (root, err) < 0 || root_collect (root, /* force= */ true, ret_result, err) < 0)
+    return -err->code;
+  return 0;
+}

@@ -66,6 +66,10 @@ int root_want_gc (struct vroot *root, struct err *err);
  * Returns 1 when it ran, 0 when not, negative on errors. */
 int root_collect (struct vroot *root, bool force, struct gc_result *ret_result, struct err *err);
 
+/* Sweeps staging and collects unused objects, waiting until nobody else is using the store. The
+ * root was opened for reading. ERR_LOCKED under root->no_wait. */
+int root_collect_waiting (struct vroot *root, struct gc_result *ret_result, struct err *err);
+
 /* A locked directory below staging/. */
 struct staging {
   struct vroot *root; /* borrowed; NULL when empty */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vguest NAMES delete [--yes] */
+#include "cmd/cmd.h"
+#include "guest/remove.h"
+#include "util/interrupt.h"
+#include "util/progress.h"
+#include <inttypes.h>
+
+static const char usage[] =
+    "Usage: vguest NAMES delete [--yes]\n"
+    "Deletes guests and frees what only they used. NAMES are names, ranges and globs. Asks on a\n"
+    "terminal; elsewhere --yes is needed. Guests that are mounted are refused.\n";
+
+static int confirm (const struct names *names, bool yes, struct err *err)
+{
+  char answer[16];
+
+  if (yes)
+    return 0;
+  if (!isatty (STDIN_FILENO) || !isatty (STDERR_FILENO))
+    return err_code (err, ERR_USAGE, "nobody can be asked whether to delete %zu guests: say --yes",
+                     names->count);
+  fprintf (stderr, "Delete with all their data:");
+  for (size_t i = 0; i < names->count; i++)
+    fprintf (stderr, " %s", names->items[i]);
+  fprintf (stderr, "\nAre you sure? [y/N] ");
+  if (!fgets (answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+    return err_code (err, ERR_NOTHING, "nothing was deleted");
+  return 0;
+}
+
+static void print_report (const struct context *context, const struct names *names,
+                          const struct err *errs, const struct remove_result *result)
+{
+  autojson json_object *object = json_object_new_object ();
+  json_object *deleted = json_object_new_array (), *failed = json_object_new_array ();
+
+  progress_clear ();
+  for (size_t i = 0; i < names->count; i++) {
+    const char *name = names->items[i];
+
+    if (errs[i].code) {
+      json_object *entry = json_object_new_object ();
+
+      if (names->count > 1)
+        print_error ("%s: %s", name, err_text (&errs[i]));
+      json_set_string (entry, "name", name);
+      json_set_string (entry, "error", err_text (&errs[i]));
+      json_object_array_add (failed, entry);
+    } else {
+      if (!context->quiet && !context->json)
+        printf ("%s: deleted\n", name);
+      json_object_array_add (deleted, json_object_new_string (name));
+    }
+  }
+  autofree char *freed = format_bytes (result->freed_bytes);
+  if (!context->quiet && !context->json)
+    printf ("%s freed%s\n", freed,
+            result->collected ? ""
+                              : "; another command is using the store: what else became unused "
+                                "is freed by a later one");
+  json_object_object_add (object, "deleted", deleted);
+  json_object_object_add (object, "failed", failed);
+  json_set_int (object, "freed_bytes", (int64_t) result->freed_bytes);
+  json_set_bool (object, "collected", result->collected);
+  if (context->json)
+    print_json (object);
+}
+
+static int delete (const struct context *context, struct vroot *root, const struct names *names,
+                   struct err *err)
+{
+  struct err *errs = xcalloc (names->count, sizeof *errs);
+  struct remove_result result = {0};
+  size_t failed = 0;
+  int ret = guests_remove (root, names, errs, &result, err);
+
+  if (ret == 0)
+    print_report (context, names, errs, &result);
+  for (size_t i = 0; i < names->count; i++)
+    failed += errs[i].code != 0;
+  if (ret == 0 && failed && names->count == 1) {
+    *err = errs[0];
+    errs[0] = (struct err){0};
+    ret = -err->code;
+  } else if (ret == 0 && failed) {
+    ret = err_code (err, ERR_SOME_FAILED, "%zu of %zu guests could not be deleted", failed,
+                    names->count);
+  }
+  for (size_t i = 0; i < names->count; i++)
+    err_release (&errs[i]);
+  free (errs);
+  return ret;
+}
+
+int cmd_delete (struct context *context, int argc, char **argv, struct err *err)
+{
+  bool yes = false;
+  const struct option_spec specs[] = {
+      {"yes", 'y', NULL, "do not ask", &yes, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+  autoroot struct vroot *reader = NULL, *root = NULL;
+  autonames struct names existing = {0}, names = {0};
+  autoselection struct selection selection = {0};
+  int first, dashes;
+
+  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
+                     err) < 0)
+    return -err->code;
+  if (first < argc)
+    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
+  names_add (&selection.patterns, context->names);
+  if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
+      guest_list (root, &existing, err) < 0 ||
+      selection_resolve (&selection, &existing, &names, err) < 0 || confirm (&names, yes, err) < 0)
+    return -err->code;
+  interrupt_install ();
+  return delete (context, root, &names, err);
+}
