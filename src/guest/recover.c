@@ -6,8 +6,12 @@ int guest_recover (struct vroot *root, struct guest *guest, struct err *err)
 {
   autounifyreport struct unify_report report = {0};
   autopolicy struct policy policy = {0};
-  int pending = fold_pending (guest->fd, err);
+  int pending;
 
+  /* Before the fold is looked at: it removes everything in txn/. */
+  if (unify_recover (guest->fd, err) < 0)
+    return -err->code;
+  pending = fold_pending (guest->fd, err);
   if (pending < 0)
     return pending;
   /* Without a journal nothing outside txn/ was touched: the layer is thrown away. */

@@ -10,9 +10,12 @@ int guest_finish_fold (struct vroot *root, struct guest *guest, const struct pol
 
   if (fold_apply (guest->fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
-  /* The guest is whole already: what cannot be shared now is shared by the next vhashify. */
+  /* The guest is whole already: what cannot be shared now is shared by the next vhashify. But what
+   * unify began must be finished before its notes in txn/ go. */
   if (unify_folded (root->store, policy, guest->fd, report, &unify_err) < 0)
     unify_report_fail (report, &unify_err);
+  if (unify_recover (guest->fd, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
   if (fold_finish (guest->fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   return 0;

@@ -75,7 +75,13 @@ static int try_slot (struct share *share, int dir_fd, const char *name, const st
       return err_code (err, ESTALE, "the object store/%02x/%s is not what its name says",
                        id->bytes[0], object);
   }
-  int ret = replace_by_link (share, fan, object, dir_fd, name);
+  int ret = 0;
+  if (share->keep_link && linkat (fan, object, share->temp_fd, share->keep_link, 0) < 0)
+    ret = -errno;
+  if (ret == 0)
+    ret = replace_by_link (share, fan, object, dir_fd, name);
+  if (ret == -EMLINK && share->keep_link)
+    unlinkat (share->temp_fd, share->keep_link, 0);
   if (ret == -EMLINK)
     return 0;
   if (ret < 0) {

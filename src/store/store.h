@@ -69,6 +69,8 @@ struct share {
   struct u64table next_slot; /* owned: digest_key -> the first slot worth trying */
   int temp_fd;               /* borrowed: directory for temporary links, on the same file system,
                                 swept when the guest is recovered */
+  const char *keep_link; /* NULL, or a name in temp_fd: before the name is replaced, the object that
+                            was chosen is linked there, so that what follows can be finished */
 };
 
 void share_release (struct share *share);

@@ -482,7 +482,9 @@ int fold_plan (const struct fold_options *options, struct fold_counts *ret_count
   journal_writer_start (&plan.journal);
   ret = make_plan (&plan, err);
   if (ret == 0 && !journal_empty (&plan.journal))
-    ret = journal_write (&plan.journal, plan.txn_fd, options->commit, err) < 0 ? -err->code : 1;
+    ret = journal_write (&plan.journal, plan.txn_fd, JOURNAL_NAME, options->commit, err) < 0
+              ? -err->code
+              : 1;
   if (ret > 0)
     *ret_counts = plan.counts;
   else if (plan.txn_fd >= 0 && fd_remove_tree (plan.txn_fd, "fold", &ignored) < 0 && ret == 0)

@@ -81,19 +81,22 @@ static int write_parts (const struct journal_writer *writer, int fd, bool commit
   return fd_write_all (fd, "E\n", 2);
 }
 
-int journal_write (const struct journal_writer *writer, int txn_fd, bool commit, struct err *err)
+int journal_write (const struct journal_writer *writer, int txn_fd, const char *name, bool commit,
+                   struct err *err)
 {
+  autofree char *new_name = xasprintf ("%s.new", name);
+
   if (writer->lists[0].failed || writer->lists[1].failed)
     return err_code (err, EFBIG, "the journal of the fold would be larger than 1 GiB");
-  autoclose int fd = fd_open (txn_fd, "journal.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  autoclose int fd = fd_open (txn_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (fd < 0)
-    return err_errno (err, "create txn/journal.new");
+    return err_errno (err, "create txn/%s", new_name);
   if (write_parts (writer, fd, commit) < 0)
-    return err_errno (err, "write txn/journal.new");
+    return err_errno (err, "write txn/%s", new_name);
   if (fd_sync_fs (fd, err) < 0)
     return -err->code;
-  if (renameat (txn_fd, "journal.new", txn_fd, JOURNAL_NAME) < 0)
-    return err_errno (err, "rename txn/journal.new to journal");
+  if (renameat (txn_fd, new_name, txn_fd, name) < 0)
+    return err_errno (err, "rename txn/%s to %s", new_name, name);
   if (fsync (txn_fd) < 0)
     return err_errno (err, "sync the directory txn");
   return 0;
@@ -201,7 +204,7 @@ int journal_parse_line (const char *line, struct journal_step *ret_step, struct 
   return 0;
 }
 
-static int read_steps (FILE *file, bool *ret_commit,
+static int read_steps (FILE *file, const char *name, bool *ret_commit,
                        int (*step) (void *data, const struct journal_step *step, struct err *err),
                        void *data, struct err *err)
 {
@@ -220,8 +223,8 @@ static int read_steps (FILE *file, bool *ret_commit,
       bool commit = strcmp (line, "vguest-fold 1 commit") == 0;
 
       if (!commit && strcmp (line, "vguest-fold 1 inplace") != 0)
-        return err_code (err, EUCLEAN,
-                         "txn/journal is of a version that this vguest does not know");
+        return err_code (err, EUCLEAN, "txn/%s is of a version that this vguest does not know",
+                         name);
       if (ret_commit)
         *ret_commit = commit;
       continue;
@@ -229,13 +232,13 @@ static int read_steps (FILE *file, bool *ret_commit,
     if (strcmp (line, "E") == 0)
       return 0;
     if (journal_parse_line (line, &parsed, err) < 0)
-      return err_wrap (err, "txn/journal, line %" PRIu64, number);
+      return err_wrap (err, "txn/%s, line %" PRIu64, name, number);
     if (step (data, &parsed, err) < 0)
-      return err_wrap (err, "txn/journal, line %" PRIu64, number);
+      return err_wrap (err, "txn/%s, line %" PRIu64, name, number);
   }
   if (ferror (file))
-    return err_errno (err, "read txn/journal");
-  return err_code (err, EUCLEAN, "txn/journal has no end");
+    return err_errno (err, "read txn/%s", name);
+  return err_code (err, EUCLEAN, "txn/%s has no end", name);
 }
 
 int journal_read (int txn_fd, const char *name, bool *ret_commit,
@@ -250,7 +253,7 @@ int journal_read (int txn_fd, const char *name, bool *ret_commit,
   if (!file)
     return err_errno (err, "open txn/%s", name);
   steal_fd (&fd);
-  int ret = read_steps (file, ret_commit, step, data, err);
+  int ret = read_steps (file, name, ret_commit, step, data, err);
   fclose (file);
   return ret;
 }

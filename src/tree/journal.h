@@ -58,9 +58,10 @@ void journal_add (struct journal_writer *writer, int list, const char *dir,
 /* No step at all? */
 bool journal_empty (const struct journal_writer *writer);
 
-/* Writes txn/journal: temporary name, one syncfs, which makes all that the steps refer to durable
- * as well, rename. */
-int journal_write (const struct journal_writer *writer, int txn_fd, bool commit, struct err *err);
+/* Writes the journal as @name: temporary name, one syncfs, which makes all that the steps refer to
+ * durable as well, rename. */
+int journal_write (const struct journal_writer *writer, int txn_fd, const char *name, bool commit,
+                   struct err *err);
 
 /* Reads the journal @name in @txn_fd and calls @step for each step. Returns what @step returned
  * when it was negative. @ret_commit may be NULL, and is set before the first step. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "unify.h"
+#include "dirtimes.h"
+#include "groups.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
@@ -15,8 +17,8 @@ struct pass {
   bool dry_run;
   struct unify_report *report; /* borrowed */
   struct share share;          /* owned */
-  struct u64table inodes;      /* owned: of the tree; filled when the first file needs a slot */
-  bool inodes_loaded;
+  struct u64table inodes;      /* owned: of the tree; filled before the first file is shared */
+  bool loaded;
   struct u64table groups; /* owned: old inode of a hard-link group -> 1: temp_fd has a link */
 };
 
@@ -27,61 +29,52 @@ static void pass_release (struct pass *pass)
   share_release (&pass->share);
 }
 
-static int tree_inodes (int fd, struct u64table *inodes, struct err *err)
+/* Reads the tree once, before the first name of it is replaced: its inodes, for the choice of
+ * slots, and the times of the directories that will change, which are put back by dirtimes_restore.
+ */
+static int load_dir (struct pass *pass, int fd, struct strbuf *path, struct dirtimes *times,
+                     struct err *err)
 {
   autodirread struct dirread dirread = {0};
   struct dirread_entry entry;
+  bool has_news = false;
   int ret;
 
   dirread_start (fd, &dirread);
   while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
     if (entry.type != DT_DIR) {
-      u64table_put (inodes, entry.ino, NULL);
+      int known = store_has_inode (pass->store, entry.ino, err);
+
+      if (known < 0)
+        return known;
+      has_news |= !known;
+      u64table_put (&pass->inodes, entry.ino, NULL);
       continue;
     }
     autoclose int child = fd_open_dir (fd, entry.name);
     if (child < 0)
       return err_errno (err, "open the directory %s", entry.name);
-    if (tree_inodes (child, inodes, err) < 0)
+    size_t before = strbuf_push_name (path, entry.name);
+    int child_ret = load_dir (pass, child, path, times, err);
+    strbuf_truncate (path, before);
+    if (child_ret < 0)
       return err_wrap (err, "%s", entry.name);
   }
-  return ret;
+  return ret < 0 || !has_news ? ret : dirtimes_note (times, fd, strbuf_str (path), err);
 }
 
-int unify_tree_inodes (int tree_fd, struct u64table *inodes, struct err *err)
+static int load_tree (struct pass *pass, struct err *err)
 {
-  return tree_inodes (tree_fd, inodes, err);
-}
-
-static void group_name (uint64_t ino, char *name, size_t size)
-{
-  snprintf (name, size, "group-%" PRIu64, ino);
-}
-
-/* The other names of a hard-link group follow its first name to the object. */
-static int note_group (struct pass *pass, int dir_fd, const char *name, uint64_t old_ino,
-                       struct err *err)
-{
-  char link[40];
-
-  group_name (old_ino, link, sizeof link);
-  if (linkat (dir_fd, name, pass->temp_fd, link, 0) < 0 && errno != EEXIST)
-    return err_errno (err, "link %s for its hard-link group", name);
-  *u64table_put (&pass->groups, old_ino, NULL) = 1;
-  return 0;
-}
-
-static int remove_groups (struct pass *pass, struct err *err)
-{
-  for (size_t i = 0; i < pass->groups.size; i++) {
-    char link[40];
-
-    if (!pass->groups.slots[i].key)
-      continue;
-    group_name (pass->groups.slots[i].key, link, sizeof link);
-    if (unlinkat (pass->temp_fd, link, 0) < 0 && errno != ENOENT)
-      return err_errno (err, "remove %s", link);
-  }
+  if (pass->loaded)
+    return 0;
+  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
+  autodirtimes struct dirtimes times;
+  dirtimes_start (&times);
+  if (load_dir (pass, pass->tree_fd, &path, &times, err) < 0)
+    return -err->code;
+  if (!pass->dry_run && dirtimes_write (&times, pass->temp_fd, err) < 0)
+    return -err->code;
+  pass->loaded = true;
   return 0;
 }
 
@@ -111,20 +104,25 @@ static int share_file (struct pass *pass, int dir_fd, const char *name, unsigned
   uint64_t ino = 0;
   struct digest id;
 
-  if (!pass->inodes_loaded) {
-    if (tree_inodes (pass->tree_fd, &pass->inodes, err) < 0)
-      return -err->code;
-    pass->inodes_loaded = true;
-  }
+  char link[GROUP_NAME_SIZE];
+
+  if (load_tree (pass, err) < 0)
+    return -err->code;
   if (identity_of (pass->store->hasher, dir_fd, name, flags, &id, NULL, err) < 0)
     return -err->code;
   if (S_ISREG (st->st_mode))
     report->bytes += (uint64_t) st->st_size;
   if (pass->dry_run)
     return pretend (pass, st, &id, err);
-  if (store_share (&pass->share, dir_fd, name, &id, flags, /* trusted= */ false, &outcome, &ino,
-                   err) < 0)
-    return -err->code;
+  /* The names of a hard-link group must go to one inode together, also when we are killed in
+   * between: the link that store_share keeps says where. */
+  group_name (st->st_ino, link, sizeof link);
+  pass->share.keep_link = st->st_nlink > 1 ? link : NULL;
+  int ret = store_share (&pass->share, dir_fd, name, &id, flags, /* trusted= */ false, &outcome,
+                         &ino, err);
+  pass->share.keep_link = NULL;
+  if (ret < 0)
+    return ret;
   if (outcome == SHARE_PUBLISHED)
     report->published++;
   if (outcome != SHARE_LINKED)
@@ -133,7 +131,7 @@ static int share_file (struct pass *pass, int dir_fd, const char *name, unsigned
   if (st->st_nlink == 1)
     report->linked_bytes += (uint64_t) st->st_blocks * 512;
   else
-    return note_group (pass, dir_fd, name, st->st_ino, err);
+    *u64table_put (&pass->groups, st->st_ino, NULL) = 1;
   return 0;
 }
 
@@ -142,22 +140,18 @@ static int unify_file (struct pass *pass, int dir_fd, const char *name, uint64_t
                        unsigned verdict, struct err *err)
 {
   struct stat st;
-  char link[40];
 
   if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", name);
   if (!identity_can_share (&st))
     return 0;
   pass->report->files++;
-  if (!u64table_has (&pass->groups, ino))
-    return share_file (pass, dir_fd, name, verdict, &st, err);
-  group_name (ino, link, sizeof link);
-  if (store_join (&pass->share, pass->temp_fd, link, dir_fd, name, err) < 0)
-    return -err->code;
-  pass->report->linked++;
-  if (st.st_nlink == 1)
-    pass->report->linked_bytes += (uint64_t) st.st_blocks * 512;
-  return 0;
+  /* The other names of a group follow its first one at the end of the pass. */
+  if (u64table_has (&pass->groups, ino)) {
+    pass->report->linked++;
+    return 0;
+  }
+  return share_file (pass, dir_fd, name, verdict, &st, err);
 }
 
 /* Counts the failure of one file, by its path; the pass goes on. */
@@ -228,6 +222,20 @@ static void pass_start (struct pass *pass, struct store *store, const struct pol
   pass->share = (struct share){.store = store, .inodes = &pass->inodes, .temp_fd = temp_fd};
 }
 
+/* What the pass leaves is put right also when it failed with @ret. */
+static int pass_end (struct pass *pass, int ret, struct err *err)
+{
+  autoerr struct err end_err = {0};
+
+  if (pass->loaded && !pass->dry_run &&
+      ((pass->groups.count && groups_finish (pass->tree_fd, pass->temp_fd, &end_err) < 0) ||
+       dirtimes_restore (pass->tree_fd, pass->temp_fd, &end_err) < 0) &&
+      ret == 0)
+    ret = err_code (err, end_err.code, "%s", err_text (&end_err));
+  pass_release (pass);
+  return ret;
+}
+
 int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int temp_fd,
                 bool dry_run, struct unify_report *report, struct err *err)
 {
@@ -238,11 +246,7 @@ int unify_tree (struct store *store, const struct policy *policy, int tree_fd, i
   pass_start (&pass, store, policy, tree_fd, temp_fd, report);
   pass.dry_run = dry_run;
   rules_start (&policy->rules, FOLD_SHARED, &state);
-  int ret = unify_dir (&pass, tree_fd, &state, &path, err);
-  if (ret == 0)
-    ret = remove_groups (&pass, err);
-  pass_release (&pass);
-  return ret;
+  return pass_end (&pass, unify_dir (&pass, tree_fd, &state, &path, err), err);
 }
 
 /* The state of the rules at @path, a directory. */
@@ -294,9 +298,5 @@ int unify_folded (struct store *store, const struct policy *policy, int guest_fd
   if (tree_fd < 0 || txn_fd < 0 || (temp_fd = fd_make_dir (txn_fd, "temp", 0700)) < 0)
     return err_errno (err, "open tree and txn/temp");
   pass_start (&pass, store, policy, tree_fd, temp_fd, report);
-  int ret = fold_each_put (guest_fd, visit_put, &pass, err);
-  if (ret == 0)
-    ret = remove_groups (&pass, err);
-  pass_release (&pass);
-  return ret;
+  return pass_end (&pass, fold_each_put (guest_fd, visit_put, &pass, err), err);
 }

@@ -31,12 +31,11 @@ void unify_report_add (struct unify_report *total, const struct unify_report *mo
 /* Counts one failed file, keeping the text of the first. Empties @err. */
 void unify_report_fail (struct unify_report *report, struct err *err);
 
-/* The inode numbers of everything in a tree that is not a directory, read from directories only. */
-int unify_tree_inodes (int tree_fd, struct u64table *inodes, struct err *err);
-
 /* Unifies everything in the tree open at @tree_fd whose inode is not in the store yet: the pass
  * over a tree costs its directories, and the files that are news. Links are made by way of
- * @temp_fd. With @dry_run nothing is changed, and linked counts what would be. Counts are added to
+ * @temp_fd, and the times of directories that change are noted there: after a crash unify_recover
+ * puts them back. With @dry_run nothing is changed, and linked counts what would be. Counts are
+ * added to
  * @report. */
 int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int temp_fd,
                 bool dry_run, struct unify_report *report, struct err *err);
@@ -45,6 +44,11 @@ int unify_tree (struct store *store, const struct policy *policy, int tree_fd, i
  * fold_finish. */
 int unify_folded (struct store *store, const struct policy *policy, int guest_fd,
                   struct unify_report *report, struct err *err);
+
+/* After a crash in one of the above: finishes hard-link groups of which some names were replaced,
+ * and puts back the times of directories. Nothing to do is no error. Comes before anything else
+ * that touches txn/. */
+int unify_recover (int guest_fd, struct err *err);
 
 /* Finds twins for fold, as its fold_twin_fn: in the store, or among identities that the caller
  * knows to be in another guest's private. Only files whose size says so are hashed. */

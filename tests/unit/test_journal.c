@@ -60,7 +60,7 @@ static void steps_come_back_in_order_and_whole (void **state)
                &(struct journal_step){
                    .op = 'M', .layer = 't', .mode = 01777, .uid = 5, .gid = 6, .mtime = {-3, 999}});
   assert_false (journal_empty (&writer));
-  assert_int_equal (journal_write (&writer, fd, true, &err), 0);
+  assert_int_equal (journal_write (&writer, fd, JOURNAL_NAME, true, &err), 0);
   assert_int_equal (journal_read (fd, JOURNAL_NAME, &commit, see, &seen, &err), 0);
   assert_true (commit);
   assert_string_equal (strbuf_str (&seen.text), "D-.;Rta b%\n\xff;D-usr/x y;Ppn;Mt;D-.;U-last;");

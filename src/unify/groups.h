@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Hard-link groups of a tree move to an object together. Before the first name of a group is
+ * replaced, the object is linked into the temporary directory as "group-INO", INO being the inode
+ * that the names are on now; at the end of the pass, or by recovery, one walk over the tree takes
+ * every name that is still on INO to that link. */
+#ifndef VG_UNIFY_GROUPS_H
+#define VG_UNIFY_GROUPS_H
+
+#include "util/cleanup.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define GROUP_NAME_SIZE 40
+
+/* The link's name. */
+void group_name (uint64_t ino, char *name, size_t size);
+
+/* Finishes all groups that @temp_fd has links of, and removes the links. After an error the links
+ * stay, and a later call finishes. */
+int groups_finish (int tree_fd, int temp_fd, struct err *err);
+
+#endif
