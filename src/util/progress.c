@@ -24,14 +24,26 @@ void progress_enable (bool enabled)
   progress.disabled = !enabled;
 }
 
-void progress_show (const char *what, uint64_t done, uint64_t total, const char *unit)
+/* Is it time to draw? Without a terminal never, and without a system call. */
+static bool is_due (void)
 {
   int64_t now;
 
-  if (progress.disabled || (now = now_ms ()) - progress.last_ms < 100 || !isatty (STDERR_FILENO))
-    return;
+  if (progress.disabled || (now = now_ms ()) - progress.last_ms < 100)
+    return false;
+  if (!isatty (STDERR_FILENO)) {
+    progress.disabled = true;
+    return false;
+  }
   progress.last_ms = now;
   progress.shown = true;
+  return true;
+}
+
+void progress_show (const char *what, uint64_t done, uint64_t total, const char *unit)
+{
+  if (!is_due ())
+    return;
   if (total)
     fprintf (stderr, "\r\033[K%s: %" PRIu64 " of %" PRIu64 " %s", what, done, total, unit);
   else
@@ -51,12 +63,8 @@ static int line_width (void)
 
 void progress_line (const char *text)
 {
-  int64_t now;
-
-  if (progress.disabled || (now = now_ms ()) - progress.last_ms < 100 || !isatty (STDERR_FILENO))
+  if (!is_due ())
     return;
-  progress.last_ms = now;
-  progress.shown = true;
   fputs ("\r\033[K", stderr);
   for (int left = line_width (); *text && left > 0; text++) {
     bool continued = ((unsigned char) *text & 0xc0) == 0x80;
