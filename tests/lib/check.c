@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+#include "layers.h"
+#include "util/dirread.h"
+#include "util/fd.h"
+#include "util/xattr.h"
+#include <endian.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+
+enum { DIGEST_SIZE = 32 };
+
+/* One inode, as the walk found it. */
+struct seen {
+  ino_t ino;
+  nlink_t nlink;
+  bool object;
+  bool private_layer;
+  bool unshared; /* of a type that is never an object */
+  size_t names;
+  int tree; /* the tree it was found in first; -1: none yet */
+  bool in_two_trees;
+  char *where; /* owned: one place */
+};
+
+struct check {
+  FILE *out;
+  size_t problems;
+  size_t objects;
+  size_t trees;
+  size_t names;
+  struct seen *seen; /* owned; open addressing by inode number */
+  size_t seen_size;
+  size_t seen_count;
+};
+
+static void problem (struct check *check, const char *format, ...)
+    __attribute__ ((format (printf, 2, 3)));
+
+static void problem (struct check *check, const char *format, ...)
+{
+  va_list ap;
+
+  va_start (ap, format);
+  fprintf (check->out, "check-root: ");
+  vfprintf (check->out, format, ap);
+  fputc ('\n', check->out);
+  va_end (ap);
+  check->problems++;
+}
+
+static struct seen *seen_place (struct seen *seen, size_t size, ino_t ino)
+{
+  size_t at = (size_t) ((ino * 0x9e3779b97f4a7c15ULL) >> 20) & (size - 1);
+
+  while (seen[at].where && seen[at].ino != ino)
+    at = (at + 1) & (size - 1);
+  return &seen[at];
+}
+
+static struct seen *seen_put (struct check *check, const struct stat *st, const char *where)
+{
+  if (check->seen_count * 2 >= check->seen_size) {
+    size_t size = check->seen_size ? check->seen_size * 2 : 1024;
+    struct seen *seen = xcalloc (size, sizeof *seen);
+
+    for (size_t i = 0; i < check->seen_size; i++)
+      if (check->seen[i].where)
+        *seen_place (seen, size, check->seen[i].ino) = check->seen[i];
+    free (check->seen);
+    check->seen = seen;
+    check->seen_size = size;
+  }
+  struct seen *place = seen_place (check->seen, check->seen_size, st->st_ino);
+  if (!place->where) {
+    *place = (struct seen){
+        .ino = st->st_ino, .nlink = st->st_nlink, .tree = -1, .where = xstrdup (where)};
+    place->unshared = S_ISSOCK (st->st_mode) || (S_ISREG (st->st_mode) && st->st_size == 0);
+    check->seen_count++;
+  }
+  place->names++;
+  return place;
+}
+
+static void add_u64 (EVP_MD_CTX *ctx, uint64_t value)
+{
+  uint64_t le = htole64 (value);
+
+  EVP_DigestUpdate (ctx, &le, sizeof le);
+}
+
+static int hash_contents (EVP_MD_CTX *ctx, int dir_fd, const char *name, const struct stat *st,
+                          unsigned char *ret_digest, struct err *err)
+{
+  static char buffer[128 << 10];
+  ssize_t n;
+
+  memset (ret_digest, 0, DIGEST_SIZE);
+  if (!S_ISREG (st->st_mode) && !S_ISLNK (st->st_mode))
+    return 0;
+  EVP_DigestInit_ex (ctx, EVP_sha256 (), NULL);
+  if (S_ISLNK (st->st_mode)) {
+    n = readlinkat (dir_fd, name, buffer, sizeof buffer);
+    if (n < 0)
+      return err_errno (err, "read the symlink %s", name);
+    EVP_DigestUpdate (ctx, buffer, (size_t) n);
+  } else {
+    autoclose int fd = fd_open (dir_fd, name, O_RDONLY, 0);
+
+    if (fd < 0)
+      return err_errno (err, "open %s", name);
+    while ((n = fd_read_full (fd, buffer, sizeof buffer)) > 0)
+      EVP_DigestUpdate (ctx, buffer, (size_t) n);
+    if (n < 0)
+      return err_errno (err, "read %s", name);
+  }
+  EVP_DigestFinal_ex (ctx, ret_digest, NULL);
+  return 0;
+}
+
+/* The identity, as 64 hex digits, with and without the mtime. */
+static int identities (int dir_fd, const char *name, const struct stat *st, char text[2][65],
+                       struct err *err)
+{
+  unsigned char contents[DIGEST_SIZE], digest[EVP_MAX_MD_SIZE];
+  autoxattrs struct xattrs xattrs = {0};
+  bool device = S_ISCHR (st->st_mode) || S_ISBLK (st->st_mode);
+  bool sized = S_ISREG (st->st_mode) || S_ISLNK (st->st_mode);
+  EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
+
+  if (!ctx)
+    err_out_of_memory ();
+  if (hash_contents (ctx, dir_fd, name, st, contents, err) < 0 ||
+      xattrs_read (-1, dir_fd, name, /* with_overlay= */ false, &xattrs, err) < 0) {
+    EVP_MD_CTX_free (ctx);
+    return -err->code;
+  }
+  for (int any_mtime = 0; any_mtime < 2; any_mtime++) {
+    EVP_DigestInit_ex (ctx, EVP_sha256 (), NULL);
+    EVP_DigestUpdate (ctx, "vgobj", 5);
+    add_u64 (ctx, 1);
+    add_u64 (ctx, (uint64_t) any_mtime);
+    add_u64 (ctx, st->st_mode & S_IFMT);
+    add_u64 (ctx, st->st_mode & 07777);
+    add_u64 (ctx, st->st_uid);
+    add_u64 (ctx, st->st_gid);
+    add_u64 (ctx, sized ? (uint64_t) st->st_size : 0);
+    add_u64 (ctx, any_mtime ? 0 : (uint64_t) st->st_mtim.tv_sec);
+    add_u64 (ctx, any_mtime ? 0 : (uint64_t) st->st_mtim.tv_nsec);
+    add_u64 (ctx, device ? st->st_rdev : 0);
+    add_u64 (ctx, xattrs.count);
+    for (size_t i = 0; i < xattrs.count; i++) {
+      add_u64 (ctx, strlen (xattrs.items[i].name));
+      EVP_DigestUpdate (ctx, xattrs.items[i].name, strlen (xattrs.items[i].name));
+      add_u64 (ctx, xattrs.items[i].len);
+      EVP_DigestUpdate (ctx, xattrs.items[i].value, xattrs.items[i].len);
+    }
+    EVP_DigestUpdate (ctx, contents, sizeof contents);
+    EVP_DigestFinal_ex (ctx, digest, NULL);
+    for (int i = 0; i < DIGEST_SIZE; i++)
+      snprintf (text[any_mtime] + 2 * i, 3, "%02x", digest[i]);
+  }
+  EVP_MD_CTX_free (ctx);
+  return 0;
+}
+
+static bool is_hex (const char *text, size_t len)
+{
+  return strspn (text, "0123456789abcdef") >= len;
+}
+
+static int check_object (struct check *check, int fan_fd, const char *fan, const char *name,
+                         struct err *err)
+{
+  autofree char *where = xasprintf ("store/%s/%s", fan, name);
+  struct stat st;
+  char text[2][65];
+
+  check->objects++;
+  if (fstatat (fan_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", where);
+  if (strlen (name) < 64 || !is_hex (name, 62) || name[62] != '-' ||
+      name[63 + strspn (name + 63, "0123456789")]) {
+    problem (check, "%s is no object's name", where);
+    return 0;
+  }
+  if (S_ISDIR (st.st_mode) || S_ISSOCK (st.st_mode) || (S_ISREG (st.st_mode) && !st.st_size)) {
+    problem (check, "%s is of a type that cannot be an object", where);
+    return 0;
+  }
+  if (identities (fan_fd, name, &st, text, err) < 0)
+    return err_wrap (err, "store/%s", fan);
+  bool named = false;
+  for (int i = 0; i < 2; i++)
+    named |= strncmp (text[i], fan, 2) == 0 && strncmp (text[i] + 2, name, 62) == 0;
+  if (!named)
+    problem (check, "%s is not what its name says: it would be %s", where, text[0]);
+  struct seen *seen = seen_put (check, &st, where);
+  if (seen->object)
+    problem (check, "%s and %s are one inode", where, seen->where);
+  seen->object = true;
+  return 0;
+}
+
+static int check_store (struct check *check, int root_fd, struct err *err)
+{
+  autoclose int store_fd = fd_open_dir (root_fd, "store");
+  autodirlist struct dirlist fans = {0};
+
+  if (store_fd < 0 || dirread_all (store_fd, &fans, err) < 0)
+    return err_errno (err, "read store");
+  for (size_t i = 0; i < fans.count; i++) {
+    const char *fan = fans.items[i].name;
+    autodirlist struct dirlist names = {0};
+
+    if (fans.items[i].type != DT_DIR || strlen (fan) != 2 || !is_hex (fan, 2)) {
+      problem (check, "store/%s does not belong there", fan);
+      continue;
+    }
+    autoclose int fan_fd = fd_open_dir (store_fd, fan);
+    if (fan_fd < 0 || dirread_all (fan_fd, &names, err) < 0)
+      return err_errno (err, "read store/%s", fan);
+    for (size_t k = 0; k < names.count; k++)
+      if (check_object (check, fan_fd, fan, names.items[k].name, err) < 0)
+        return -err->code;
+  }
+  return 0;
+}
+
+/* A tree or, with @tree -1, a private layer. */
+static int check_layer (struct check *check, int parent_fd, const char *name, const char *what,
+                        int tree, struct err *err)
+{
+  autoclose int fd = fd_open_dir (parent_fd, name);
+  automanifest struct manifest manifest = {0};
+
+  if (fd < 0)
+    return err_errno (err, "open %s", what);
+  if (manifest_read (fd, &manifest, err) < 0)
+    return err_wrap (err, "%s", what);
+  check->problems += layers_check_clean (&manifest, what, /* allow_origin= */ tree < 0, check->out);
+  check->names += manifest.count;
+  for (size_t i = 0; i < manifest.count; i++) {
+    const struct manifest_entry *entry = &manifest.items[i];
+    autofree char *path = printable (entry->path, strlen (entry->path));
+    autofree char *where = xasprintf ("%s/%s", what, path);
+
+    if (S_ISDIR (entry->st.st_mode))
+      continue;
+    struct seen *seen = seen_put (check, &entry->st, where);
+    if (tree < 0) {
+      if (seen->object || seen->tree >= 0)
+        problem (check, "%s lies in a private layer and is shared with %s", where, seen->where);
+      seen->private_layer = true;
+      continue;
+    }
+    if (seen->private_layer)
+      problem (check, "%s lies in a tree and is shared with %s", where, seen->where);
+    if (seen->tree >= 0 && seen->tree != tree)
+      seen->in_two_trees = true;
+    seen->tree = tree;
+  }
+  return 0;
+}
+
+static void check_empty (struct check *check, int parent_fd, const char *name, const char *what)
+{
+  autoclose int fd = fd_open_dir (parent_fd, name);
+  autodirlist struct dirlist list = {0};
+  autoerr struct err err = {0};
+
+  if (fd < 0 && errno == ENOENT)
+    return;
+  if (fd < 0 || dirread_all (fd, &list, &err) < 0) {
+    problem (check, "%s cannot be read", what);
+    return;
+  }
+  for (size_t i = 0; i < list.count; i++)
+    problem (check, "%s/%s is left over", what, list.items[i].name);
+}
+
+static int check_guest (struct check *check, int parent_fd, const char *parent, const char *name,
+                        struct err *err)
+{
+  static const char *const parts[] = {"config.json",  "state.json", "lock", "tree", "private",
+                                      "unify.policy", "work",       "txn",  "log",  NULL};
+  autofree char *what = xasprintf ("%s/%s", parent, name);
+  autofree char *tree = xasprintf ("%s/tree", what);
+  autofree char *private_layer = xasprintf ("%s/private", what);
+  autofree char *txn = xasprintf ("%s/txn", what);
+  autoclose int fd = fd_open_dir (parent_fd, name);
+  autodirlist struct dirlist list = {0};
+
+  if (fd < 0 || dirread_all (fd, &list, err) < 0)
+    return err_errno (err, "read %s", what);
+  for (size_t i = 0; i < list.count; i++) {
+    const char *const *part = parts;
+
+    while (*part && strcmp (*part, list.items[i].name) != 0)
+      part++;
+    if (!*part && strncmp (list.items[i].name, ".vg-", 4) == 0)
+      problem (check, "%s/%s is left over", what, list.items[i].name);
+  }
+  for (const char *const *part = parts; *part; part++)
+    if (!dirlist_find (&list, *part) && strcmp (*part, "unify.policy") != 0)
+      problem (check, "%s/%s is missing", what, *part);
+  if (check_layer (check, fd, "tree", tree, (int) check->trees++, err) < 0 ||
+      check_layer (check, fd, "private", private_layer, -1, err) < 0)
+    return -err->code;
+  check_empty (check, fd, "txn", txn);
+  return 0;
+}
+
+static int check_guests (struct check *check, int root_fd, const char *parent, struct err *err)
+{
+  autoclose int fd = fd_open_dir (root_fd, parent);
+  autodirlist struct dirlist list = {0};
+
+  if (fd < 0 && errno == ENOENT)
+    return 0;
+  if (fd < 0 || dirread_all (fd, &list, err) < 0)
+    return err_errno (err, "read %s", parent);
+  for (size_t i = 0; i < list.count; i++)
+    if (check_guest (check, fd, parent, list.items[i].name, err) < 0)
+      return -err->code;
+  return 0;
+}
+
+static int check_template (struct check *check, int templates_fd, const char *name, struct err *err)
+{
+  autoclose int fd = fd_open_dir (templates_fd, name);
+  autodirlist struct dirlist generations = {0};
+
+  if (fd < 0 || dirread_all (fd, &generations, err) < 0)
+    return err_errno (err, "read templates/%s", name);
+  for (size_t i = 0; i < generations.count; i++) {
+    const char *generation = generations.items[i].name;
+    autofree char *what = xasprintf ("templates/%s/%s/tree", name, generation);
+
+    if (generations.items[i].type != DT_DIR)
+      continue;
+    autoclose int generation_fd = fd_open_dir (fd, generation);
+    if (generation_fd < 0)
+      return err_errno (err, "open templates/%s/%s", name, generation);
+    if (faccessat (generation_fd, "template.json", F_OK, 0) < 0)
+      problem (check, "templates/%s/%s has no template.json", name, generation);
+    if (check_layer (check, generation_fd, "tree", what, (int) check->trees++, err) < 0)
+      return -err->code;
+  }
+  return 0;
+}
+
+static int check_templates (struct check *check, int root_fd, struct err *err)
+{
+  autoclose int fd = fd_open_dir (root_fd, "templates");
+  autodirlist struct dirlist list = {0};
+
+  if (fd < 0 && errno == ENOENT)
+    return 0;
+  if (fd < 0 || dirread_all (fd, &list, err) < 0)
+    return err_errno (err, "read templates");
+  for (size_t i = 0; i < list.count; i++)
+    if (list.items[i].type == DT_DIR && check_template (check, fd, list.items[i].name, err) < 0)
+      return -err->code;
+  return 0;
+}
+
+/* After all layers: who links to what. */
+static void check_links (struct check *check)
+{
+  for (size_t i = 0; i < check->seen_size; i++) {
+    const struct seen *seen = &check->seen[i];
+
+    if (!seen->where)
+      continue;
+    if (seen->in_two_trees && !seen->object && !seen->unshared)
+      problem (check, "%s is in two trees and no object", seen->where);
+    if (seen->names != seen->nlink)
+      problem (check, "%s has %ju links, of which %zu were found", seen->where,
+               (uintmax_t) seen->nlink, seen->names);
+  }
+}
+
+static void check_mounts (struct check *check, const char *root)
+{
+  autofree char *real = realpath (root, NULL);
+  autofree char *line = NULL;
+  size_t size = 0;
+  FILE *file = fopen ("/proc/self/mountinfo", "re");
+
+  if (!file || !real) {
+    problem (check, "the mounts cannot be read");
+    if (file)
+      fclose (file);
+    return;
+  }
+  while (getline (&line, &size, file) > 0) {
+    const char *at = strstr (line, real);
+    char end = at ? at[strlen (real)] : '\0';
+
+    if (end == '/')
+      problem (check, "a mount is left over: %s", line);
+  }
+  fclose (file);
+}
+
+static int run (struct check *check, const char *root, bool mounts, struct err *err)
+{
+  autoclose int root_fd = open (root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (root_fd < 0)
+    return err_errno (err, "open %s", root);
+  if (check_store (check, root_fd, err) < 0 || check_templates (check, root_fd, err) < 0 ||
+      check_guests (check, root_fd, "guests", err) < 0 ||
+      check_guests (check, root_fd, "aside", err) < 0)
+    return -err->code;
+  check_empty (check, root_fd, "staging", "staging");
+  check_links (check);
+  if (mounts)
+    check_mounts (check, root);
+  return 0;
+}
+
+int check_root (const char *root, bool mounts, FILE *out, char **ret_summary, size_t *ret_problems,
+                struct err *err)
+{
+  struct check check = {.out = out};
+  int ret = run (&check, root, mounts, err);
+
+  for (size_t i = 0; i < check.seen_size; i++)
+    free (check.seen[i].where);
+  free (check.seen);
+  if (ret < 0)
+    return ret;
+  if (ret_summary)
+    *ret_summary = xasprintf ("%zu objects, %zu trees, %zu names, %zu problems", check.objects,
+                              check.trees, check.names, check.problems);
+  *ret_problems = check.problems;
+  return 0;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The model test of fold and unify: rounds of random operations in guests that share a store. What
+ * a guest sees is the same before and after fold and unify, whatever was done to it; what the
+ * others see, and every object, never changes.
+ *
+ *   model_fold [--seed N] [--rounds N] [--ops N] [--entries N] [--seconds N] [--keep] [-v]
+ *
+ * With a seed, that one run; else runs with new seeds for so many seconds ($VGUEST_MODEL_SECONDS,
+ * or 30). The seed of a failed run is printed; so is the command that repeats it. */
+#include "model.h"
+#include "unify/unify.h"
+#include "util/fd.h"
+#include <inttypes.h>
+#include <sys/random.h>
+#include <time.h>
+
+struct options {
+  uint64_t seed;
+  bool one;
+  unsigned rounds, ops, entries;
+  unsigned seconds;
+  bool keep, verbose;
+};
+
+struct run {
+  const struct options *options;
+  struct rng rng;
+  struct world world;
+  struct manifest expected[GUESTS]; /* what each guest sees while nothing is done to it */
+  unsigned operations;
+};
+
+static const char *failed (const char *what, struct err *err)
+{
+  printf ("# %s: %s\n", what, err_text (err));
+  return what;
+}
+
+/* Operations on the mounted guest, with the mount renewed now and then. */
+static const char *operate (struct run *run, int guest, bool commit, struct manifest *ret_after,
+                            struct err *err)
+{
+  unsigned mounts = 1 + (rng_chance (&run->rng, 30) ? rng_below (&run->rng, 3) : 0);
+  unsigned ops = 1 + rng_below (&run->rng, run->options->ops * 2);
+
+  for (unsigned i = 0; i < mounts; i++) {
+    int fd = -1;
+
+    if (world_mount (&run->world, guest, commit, &fd, err) < 0)
+      return failed ("mount", err);
+    for (unsigned k = 0; k < ops / mounts + 1; k++) {
+      const char *name = random_operation (&run->rng, fd);
+
+      if (run->options->verbose)
+        printf ("#   %s\n", name);
+      run->operations++;
+    }
+    close (fd);
+    if (world_unmount (&run->world, err) < 0)
+      return failed ("unmount", err);
+  }
+  return world_view (&run->world, guest, commit, ret_after, err) < 0 ? failed ("view", err) : NULL;
+}
+
+/* Everything that is seen is as expected. */
+static const char *check_views (struct run *run, int guest, const struct manifest *after,
+                                const char *when, struct err *err)
+{
+  for (int i = 0; i < GUESTS; i++) {
+    automanifest struct manifest now = {0};
+    const struct manifest *want = i == guest ? after : &run->expected[i];
+    char what[64];
+
+    snprintf (what, sizeof what, "%s: g%d", when, i);
+    /* The real mount for the guest itself: upper layers have more ways to be strange. */
+    if (i == guest) {
+      if (world_view (&run->world, i, rng_chance (&run->rng, 50), &now, err) < 0)
+        return failed ("view", err);
+    } else {
+      autoclose int private_fd = fd_open_dir (run->world.guests[i], "private");
+      autoclose int tree_fd = fd_open_dir (run->world.guests[i], "tree");
+      int layers[2] = {private_fd, tree_fd};
+
+      if (layers_view (layers, 2, &now, err) < 0)
+        return failed ("view", err);
+    }
+    if (manifest_compare (want, &now, what, i == guest ? world_any_mtime : NULL, &run->world,
+                          stdout))
+      return "a guest's view changed";
+  }
+  return NULL;
+}
+
+static const char *fold (struct run *run, int guest, bool commit, bool *ret_unified,
+                         struct err *err)
+{
+  autounifyreport struct unify_report report = {0};
+  autotwins struct twins twins = {.store = run->world.store, .report = &report};
+  struct twin_choice choice = {.salt = rng_next (&run->rng)};
+  unsigned twin = rng_below (&run->rng, TWIN_MODES + 2);
+  struct fold_options options = {
+      .guest_fd = run->world.guests[guest],
+      .commit = commit,
+      .rules = &run->world.policy.rules,
+      .twin = twin < TWIN_MODES ? twin_choose : twins_find,
+      .twin_data = twin < TWIN_MODES ? (void *) &choice : (void *) &twins,
+  };
+  struct fold_counts counts;
+
+  choice.mode = (enum twin_mode) twin;
+  *ret_unified = rng_chance (&run->rng, 50);
+  int planned = fold_plan (&options, &counts, err);
+  if (planned < 0)
+    return failed ("fold_plan", err);
+  if (!planned)
+    return fold_clear (options.guest_fd, err) < 0 ? failed ("fold_clear", err) : NULL;
+  if (fold_pending (options.guest_fd, err) != 1)
+    return "a plan was made and there is no journal";
+  if (fold_apply (options.guest_fd, err) < 0)
+    return failed ("fold_apply", err);
+  if (*ret_unified &&
+      unify_folded (run->world.store, &run->world.policy, options.guest_fd, &report, err) < 0)
+    return failed ("unify_folded", err);
+  if (fold_finish (options.guest_fd, err) < 0)
+    return failed ("fold_finish", err);
+  if (report.failed) {
+    printf ("# unify: %s\n", report.first_error);
+    return "files could not be unified";
+  }
+  return NULL;
+}
+
+static const char *unify (struct run *run, int guest, struct err *err)
+{
+  autounifyreport struct unify_report report = {0};
+  autoclose int tree_fd = fd_open_dir (run->world.guests[guest], "tree");
+  autoclose int txn_fd = fd_open_dir (run->world.guests[guest], "txn");
+
+  if (tree_fd < 0 || txn_fd < 0)
+    return "the guest's directories cannot be opened";
+  if (unify_tree (run->world.store, &run->world.policy, tree_fd, txn_fd, /* dry_run= */ false,
+                  &report, err) < 0)
+    return failed ("unify_tree", err);
+  if (report.failed) {
+    printf ("# unify: %s\n", report.first_error);
+    return "files could not be unified";
+  }
+  return NULL;
+}
+
+static const char *round_of (struct run *run, unsigned number, struct err *err)
+{
+  int guest = (int) rng_below (&run->rng, GUESTS);
+  bool commit = rng_chance (&run->rng, 50), unified = false;
+  automanifest struct manifest after = {0}, tree = {0}, private_layer = {0}, objects = {0};
+  const char *bad;
+
+  if (run->options->verbose)
+    printf ("# round %u: g%d, %s\n", number, guest, commit ? "commit" : "in place");
+  if (rng_chance (&run->rng, 40))
+    world_policy (&run->rng, &run->world);
+  if (world_layer (&run->world, guest, "tree", &tree, err) < 0 ||
+      world_layer (&run->world, guest, "private", &private_layer, err) < 0 ||
+      manifest_read (run->world.store->fd, &objects, err) < 0)
+    return failed ("read the layers", err);
+  bad = operate (run, guest, commit, &after, err);
+  if (bad)
+    return bad;
+  if (commit && rng_chance (&run->rng, 8)) {
+    if (fold_clear (run->world.guests[guest], err) < 0)
+      return failed ("fold_clear", err);
+    return check_views (run, guest, &run->expected[guest], "after an abort", err);
+  }
+  bad = fold (run, guest, commit, &unified, err);
+  if (!bad)
+    bad = check_views (run, guest, &after, "after fold", err);
+  if (bad)
+    return bad;
+  if (world_check_layers (&run->world, guest, true) ||
+      (!unified && world_check_policy (&run->world, guest, &tree, &private_layer, commit)) ||
+      world_check_objects (&run->world, &objects))
+    return "a layer is not as it should be after fold";
+  if (rng_chance (&run->rng, 50)) {
+    bad = unify (run, guest, err);
+    if (!bad)
+      bad = check_views (run, guest, &after, "after unify", err);
+    if (bad)
+      return bad;
+    if (world_check_layers (&run->world, guest, true) ||
+        world_check_objects (&run->world, &objects))
+      return "a layer is not as it should be after unify";
+  }
+  if (world_check_root (&run->world))
+    return "check-root found something";
+  /* Times that the policy lets differ may have changed once. */
+  manifest_release (&run->expected[guest]);
+  return world_view (&run->world, guest, true, &run->expected[guest], err) < 0
+             ? failed ("view", err)
+             : NULL;
+}
+
+static const char *run_rounds (struct run *run, struct err *err)
+{
+  const struct options *options = run->options;
+  unsigned entries = options->entries ? options->entries : 10 + rng_below (&run->rng, 120);
+
+  if (world_make (&run->world, err) < 0)
+    return failed ("make a world", err);
+  world_policy (&run->rng, &run->world);
+  if (world_grow (&run->rng, &run->world, entries, err) < 0)
+    return failed ("grow trees", err);
+  for (int i = 0; i < GUESTS; i++)
+    if (world_view (&run->world, i, true, &run->expected[i], err) < 0)
+      return failed ("view", err);
+  for (unsigned i = 0; i < options->rounds; i++) {
+    const char *bad = round_of (run, i, err);
+
+    if (bad) {
+      printf ("# in round %u\n", i);
+      return bad;
+    }
+  }
+  return NULL;
+}
+
+static int one_run (const struct options *options, uint64_t seed, unsigned *operations)
+{
+  autoerr struct err err = {0};
+  struct run run = {.options = options, .rng = {.state = seed}};
+  const char *bad = run_rounds (&run, &err);
+
+  *operations += run.operations;
+  if (bad) {
+    printf ("not ok: seed %" PRIu64 ": %s\n", seed, bad);
+    printf ("# again: tests/model/model_fold --seed %" PRIu64 " --rounds %u --ops %u", seed,
+            options->rounds, options->ops);
+    if (options->entries)
+      printf (" --entries %u", options->entries);
+    printf ("\n");
+    if (options->keep)
+      printf ("# kept: %s\n", run.world.path);
+  }
+  fflush (stdout);
+  for (int i = 0; i < GUESTS; i++)
+    manifest_release (&run.expected[i]);
+  if (run.world.path)
+    world_release (&run.world, !(bad && options->keep));
+  return bad ? 1 : 0;
+}
+
+static bool number_option (int argc, char **argv, int *at, const char *name, uint64_t *ret_value)
+{
+  if (strcmp (argv[*at], name) != 0 || *at + 1 >= argc)
+    return false;
+  *ret_value = strtoull (argv[++*at], NULL, 10);
+  return true;
+}
+
+static bool parse (int argc, char **argv, struct options *options)
+{
+  const char *seconds = getenv ("VGUEST_MODEL_SECONDS");
+
+  *options = (struct options){.rounds = 8, .ops = 25, .seconds = 30};
+  if (seconds)
+    options->seconds = (unsigned) strtoul (seconds, NULL, 10);
+  for (int i = 1; i < argc; i++) {
+    uint64_t value = 0;
+
+    if (number_option (argc, argv, &i, "--seed", &options->seed))
+      options->one = true;
+    else if (number_option (argc, argv, &i, "--rounds", &value))
+      options->rounds = (unsigned) value;
+    else if (number_option (argc, argv, &i, "--ops", &value))
+      options->ops = (unsigned) value;
+    else if (number_option (argc, argv, &i, "--entries", &value))
+      options->entries = (unsigned) value;
+    else if (number_option (argc, argv, &i, "--seconds", &value))
+      options->seconds = (unsigned) value;
+    else if (strcmp (argv[i], "--keep") == 0)
+      options->keep = true;
+    else if (strcmp (argv[i], "-v") == 0)
+      options->verbose = true;
+    else
+      return false;
+  }
+  return true;
+}
+
+int main (int argc, char **argv)
+{
+  autoerr struct err err = {0};
+  struct options options;
+  unsigned runs = 0, operations = 0;
+  int bad = 0;
+
+  if (!parse (argc, argv, &options)) {
+    fprintf (stderr, "usage: model_fold [--seed N] [--rounds N] [--ops N] [--entries N] "
+                     "[--seconds N] [--keep] [-v]\n");
+    return 2;
+  }
+  if (!world_possible ())
+    return 77;
+  if (layers_own_namespace (&err) < 0) {
+    printf ("%s\n", err_text (&err));
+    return 1;
+  }
+  umask (0);
+  if (options.one)
+    return one_run (&options, options.seed, &operations);
+  time_t end = time (NULL) + options.seconds;
+  do {
+    uint64_t seed = 0;
+
+    if (getrandom (&seed, 5, 0) != 5)
+      return 1;
+    bad += one_run (&options, seed, &operations);
+    runs++;
+  } while (time (NULL) < end && bad < 5);
+  printf ("# %u runs, %u operations, %d failed\n", runs, operations, bad);
+  return bad > 0;
+}
