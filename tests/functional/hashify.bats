@@ -110,7 +110,7 @@ run_in () {
     ln "$G/$guest/private/usr/share/pair/3" "$G/$guest/private/usr/share/pair/3-link"
   done
   vhashify -q --all
-  ! same_inode "$G/web1/tree/usr/share/pair/1" "$G/web1/tree/usr/share/pair/2"
+  refute same_inode "$G/web1/tree/usr/share/pair/1" "$G/web1/tree/usr/share/pair/2"
   same_inode "$G/web1/tree/usr/share/pair/3" "$G/web1/tree/usr/share/pair/3-link"
   same_inode "$G/web2/tree/usr/share/pair/3" "$G/web2/tree/usr/share/pair/3-link"
   [ "$(stat -c %i "$G"/web[12]/tree/usr/share/pair/[123] | sort -u | wc -l)" = 3 ]

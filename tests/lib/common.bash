@@ -244,6 +244,14 @@ assert_contains () {
   esac
 }
 
+# refute COMMAND…: must fail. In bats a bare "! command" fails no test.
+refute () {
+  if "$@"; then
+    echo "expected to fail: $*"
+    return 1
+  fi
+}
+
 # same_inode FILE…: do all names have one inode?
 same_inode () {
   [ "$(stat -c %d:%i "$@" | sort -u | wc -l)" = 1 ]
