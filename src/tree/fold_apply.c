@@ -3,6 +3,7 @@
  * earlier try: a name that is on the planned inode is put already, a missing one is removed. */
 #include "fold.h"
 #include "journal.h"
+#include "layer.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/xattr.h"
@@ -119,6 +120,9 @@ static int set_metadata (struct apply *apply, const struct journal_step *step, s
       return upper;
     if (upper >= 0 && (xattrs_read (upper, -1, NULL, /* with_overlay= */ false, &xattrs, err) < 0 ||
                        xattrs_apply (dir, -1, NULL, &xattrs, err) < 0))
+      return err_wrap (err, "/%s", apply->path);
+    if (upper >= 0 && layer == PRIVATE &&
+        layer_copy_protattr (upper, -1, NULL, dir, -1, NULL, err) < 0)
       return err_wrap (err, "/%s", apply->path);
   }
   if (fstat (dir, &st) < 0)

@@ -205,11 +205,14 @@ static int plan_metadata (struct plan *plan, struct level *level, const struct l
     if (!sides[i].sink->exists)
       continue;
     if (!sides[i].sink->in_place) {
-      if (clone_directory_metadata (upper, sides[i].sink->stage_fd, err) < 0)
+      if (clone_directory_metadata (upper, sides[i].sink->stage_fd, err) < 0 ||
+          (sides[i].layer == 'p' &&
+           layer_copy_protattr (upper, -1, NULL, sides[i].sink->stage_fd, -1, NULL, err) < 0))
         return err_wrap (err, "%s", strbuf_str (&plan->path));
       continue;
     }
-    int differs = touched ? 1 : metadata_differs (sides[i].fd, upper, &entry->st, err);
+    int differs =
+        touched || entry->protattr ? 1 : metadata_differs (sides[i].fd, upper, &entry->st, err);
     if (differs < 0)
       return differs;
     if (differs)
@@ -349,6 +352,8 @@ static int plan_subdir (struct plan *plan, struct level *level, const char *name
   strbuf_truncate (&plan->path, before);
   if (ret < 0)
     return ret;
+  /* Only private can keep the protection flags. */
+  priv_has |= entry->protattr;
 
   /* A directory lives in the tree unless all that it holds is private; an empty one where the
    * policy shares. */

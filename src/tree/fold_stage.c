@@ -44,7 +44,9 @@ static int copy_metacopy (struct plan *plan, struct level *level, const char *na
       return err_code (err, EUCLEAN, "the data of %s/%s is not below it, at %s",
                        strbuf_str (&plan->path), name, entry->redirect ? entry->redirect : name);
     stage_name (plan->next_number, stage, sizeof stage);
-    if (copy_inode (level->upper, name, &entry->st, data_dir, data, plan->stage_fd, stage, err) < 0)
+    if (copy_inode (level->upper, name, &entry->st, data_dir, data, plan->stage_fd, stage, err) <
+            0 ||
+        layer_copy_protattr (-1, level->upper, name, -1, plan->stage_fd, stage, err) < 0)
       return -err->code;
     *number = ++plan->next_number;
     source->name = xstrdup (stage);

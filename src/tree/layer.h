@@ -35,6 +35,12 @@ int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_ent
  * no change to what a guest sees, from a directory it is. */
 int layer_strip (int dir_fd, const char *name, struct err *err);
 
+/* Gives the file or directory @to the protection flags of @from, where it has them: the one overlay
+ * attribute that is a guest's own. By descriptor when @from_fd and @to_fd are not -1, else by name.
+ */
+int layer_copy_protattr (int from_fd, int from_dir, const char *from, int to_fd, int to_dir,
+                         const char *to, struct err *err);
+
 /* The layers below an upper: a clean private over a tree. -1 where a layer has no directory. */
 struct lower {
   int priv;
