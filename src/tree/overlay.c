@@ -110,8 +110,11 @@ static int run_probe (int dir_fd, struct err *err)
 int overlay_probe (int dir_fd, struct err *err)
 {
   autoerr struct err remove_err = {0};
-  autoclose int fd = fd_make_dir (dir_fd, ".overlay-probe", 0700);
 
+  /* A killed probe leaves a volatile work directory, which refuses the next mount. */
+  if (fd_remove_tree (dir_fd, ".overlay-probe", err) < 0)
+    return -err->code;
+  autoclose int fd = fd_make_dir (dir_fd, ".overlay-probe", 0700);
   if (fd < 0)
     return err_errno (err, "make a directory for the overlay probe");
   int ret = run_probe (fd, err);
