@@ -59,7 +59,8 @@ int fold_each_put (int guest_fd,
                                  struct err *err),
                    void *data, struct err *err);
 
-/* Removes everything in txn/ but the journal: an abandoned transaction or plan. */
+/* Removes everything in txn/ but an applied journal: an abandoned transaction or plan. EBUSY when
+ * there is a journal to be carried out. */
 int fold_clear (int guest_fd, struct err *err);
 
 /* Removes the applied journal and what is left in txn/. */

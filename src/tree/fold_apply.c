@@ -272,6 +272,11 @@ int fold_clear (int guest_fd, struct err *err)
 
   if (txn_fd < 0)
     return err_errno (err, "open the directory txn");
+  int journal = has_journal (txn_fd, JOURNAL_NAME, err);
+  if (journal < 0)
+    return journal;
+  if (journal)
+    return err_code (err, EBUSY, "txn/ has a journal that is still to be carried out");
   if (dirread_all (txn_fd, &list, err) < 0)
     return err_wrap (err, "txn");
   for (size_t i = 0; i < list.count; i++) {

@@ -482,6 +482,7 @@ int fold_plan (const struct fold_options *options, struct fold_counts *ret_count
       .path = STRBUF_INIT (1 << 26),
   };
   autoerr struct err ignored = {0};
+  bool journal_left = false;
   int ret;
 
   journal_writer_start (&plan.journal);
@@ -490,9 +491,13 @@ int fold_plan (const struct fold_options *options, struct fold_counts *ret_count
     ret = journal_write (&plan.journal, plan.txn_fd, JOURNAL_NAME, options->commit, err) < 0
               ? -err->code
               : 1;
+  /* One that could not be taken back after an error keeps what it stands for. */
+  if (ret < 0 && plan.txn_fd >= 0)
+    journal_left = faccessat (plan.txn_fd, JOURNAL_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   if (ret > 0)
     *ret_counts = plan.counts;
-  else if (plan.txn_fd >= 0 && fd_remove_tree (plan.txn_fd, "fold", &ignored) < 0 && ret == 0)
+  else if (plan.txn_fd >= 0 && !journal_left &&
+           fd_remove_tree (plan.txn_fd, "fold", &ignored) < 0 && ret == 0)
     ret = err_code (err, ignored.code, "%s", err_text (&ignored));
   if (ret == 0)
     *ret_counts = (struct fold_counts){0};

@@ -97,8 +97,12 @@ int journal_write (const struct journal_writer *writer, int txn_fd, const char *
     return -err->code;
   if (renameat (txn_fd, new_name, txn_fd, name) < 0)
     return err_errno (err, "rename txn/%s to %s", new_name, name);
-  if (fsync (txn_fd) < 0)
-    return err_errno (err, "sync the directory txn");
+  if (fsync (txn_fd) < 0) {
+    err_errno (err, "sync the directory txn");
+    /* The caller will undo what the journal stands for: it must not be found later. */
+    unlinkat (txn_fd, name, 0);
+    return -err->code;
+  }
   return 0;
 }
 
