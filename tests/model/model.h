@@ -81,7 +81,9 @@ int world_open (const char *path, struct world *ret_world, struct err *err);
 /* Closes, and with @remove removes, it. */
 void world_release (struct world *world, bool remove);
 /* A random policy, without drop rules. */
-void world_policy (struct rng *rng, struct world *world);
+int world_policy (struct rng *rng, struct world *world, struct err *err);
+/* Unifies the whole tree of a guest, as vhashify. */
+int world_unify (struct world *world, int guest, struct err *err);
 /* A tree, unified, and clones of it; private layers for all. */
 int world_grow (struct rng *rng, struct world *world, unsigned entries, struct err *err);
 

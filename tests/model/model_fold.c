@@ -121,26 +121,10 @@ static const char *fold (struct run *run, int guest, bool commit, bool *ret_unif
   if (*ret_unified &&
       unify_folded (run->world.store, &run->world.policy, options.guest_fd, &report, err) < 0)
     return failed ("unify_folded", err);
+  if (unify_recover (options.guest_fd, err) < 0)
+    return failed ("unify_recover", err);
   if (fold_finish (options.guest_fd, err) < 0)
     return failed ("fold_finish", err);
-  if (report.failed) {
-    printf ("# unify: %s\n", report.first_error);
-    return "files could not be unified";
-  }
-  return NULL;
-}
-
-static const char *unify (struct run *run, int guest, struct err *err)
-{
-  autounifyreport struct unify_report report = {0};
-  autoclose int tree_fd = fd_open_dir (run->world.guests[guest], "tree");
-  autoclose int txn_fd = fd_open_dir (run->world.guests[guest], "txn");
-
-  if (tree_fd < 0 || txn_fd < 0)
-    return "the guest's directories cannot be opened";
-  if (unify_tree (run->world.store, &run->world.policy, tree_fd, txn_fd, /* dry_run= */ false,
-                  &report, err) < 0)
-    return failed ("unify_tree", err);
   if (report.failed) {
     printf ("# unify: %s\n", report.first_error);
     return "files could not be unified";
@@ -157,8 +141,8 @@ static const char *round_of (struct run *run, unsigned number, struct err *err)
 
   if (run->options->verbose)
     printf ("# round %u: g%d, %s\n", number, guest, commit ? "commit" : "in place");
-  if (rng_chance (&run->rng, 40))
-    world_policy (&run->rng, &run->world);
+  if (rng_chance (&run->rng, 40) && world_policy (&run->rng, &run->world, err) < 0)
+    return failed ("make a policy", err);
   if (world_layer (&run->world, guest, "tree", &tree, err) < 0 ||
       world_layer (&run->world, guest, "private", &private_layer, err) < 0 ||
       manifest_read (run->world.store->fd, &objects, err) < 0)
@@ -181,9 +165,9 @@ static const char *round_of (struct run *run, unsigned number, struct err *err)
       world_check_objects (&run->world, &objects))
     return "a layer is not as it should be after fold";
   if (rng_chance (&run->rng, 50)) {
-    bad = unify (run, guest, err);
-    if (!bad)
-      bad = check_views (run, guest, &after, "after unify", err);
+    if (world_unify (&run->world, guest, err) < 0)
+      return failed ("unify", err);
+    bad = check_views (run, guest, &after, "after unify", err);
     if (bad)
       return bad;
     if (world_check_layers (&run->world, guest, true) ||
@@ -206,7 +190,8 @@ static const char *run_rounds (struct run *run, struct err *err)
 
   if (world_make (&run->world, err) < 0)
     return failed ("make a world", err);
-  world_policy (&run->rng, &run->world);
+  if (world_policy (&run->rng, &run->world, err) < 0)
+    return failed ("make a policy", err);
   if (world_grow (&run->rng, &run->world, entries, err) < 0)
     return failed ("grow trees", err);
   for (int i = 0; i < GUESTS; i++)

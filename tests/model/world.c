@@ -3,8 +3,10 @@
 #include "lib/check.h"
 #include "tree/overlay.h"
 #include "unify/unify.h"
+#include "guest/settle.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/strbuf.h"
 #include <sys/mount.h>
 
 static int open_parts (struct world *world, struct err *err)
@@ -22,13 +24,30 @@ static int open_parts (struct world *world, struct err *err)
   return store_open (world->fd, &world->store, err);
 }
 
+/* The program, too, finds the world's policy. */
+static int read_policy (struct world *world, struct err *err)
+{
+  autofree char *text = NULL, *path = xasprintf ("%s/policy", world->path);
+
+  if (fd_read_file (world->fd, "policy", 1 << 16, &text, NULL, err) < 0)
+    return -err->code;
+  setenv ("VGUEST_POLICY", path, 1);
+  policy_release (&world->policy);
+  return policy_parse (text, "policy", &world->policy, err);
+}
+
 int world_open (const char *path, struct world *ret_world, struct err *err)
 {
   *ret_world = (struct world){.path = xstrdup (path)};
   ret_world->fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (ret_world->fd < 0)
     return err_errno (err, "open %s", path);
-  return open_parts (ret_world, err);
+  if (open_parts (ret_world, err) < 0)
+    return -err->code;
+  /* A new world gets its policy later. */
+  if (faccessat (ret_world->fd, "policy", F_OK, 0) < 0)
+    return 0;
+  return read_policy (ret_world, err);
 }
 
 static int make_parts (int root_fd, struct err *err)
@@ -106,42 +125,34 @@ void world_release (struct world *world, bool remove)
   free (world->path);
 }
 
-void world_policy (struct rng *rng, struct world *world)
+int world_policy (struct rng *rng, struct world *world, struct err *err)
 {
   static const char *const patterns[] = {
       "/",       "/usr", "/etc", "/home",    "/var",   "/opt",   "/usr/a", "/usr/*",
       "/home/b", "c",    "[de]", "/var/*/a", "/opt/c", "/[a-d]", "L*",     "/etc/b/c"};
-  static const unsigned values[] = {FOLD_SHARED, FOLD_PRIVATE, FOLD_EAGER};
-  autoerr struct err err = {0};
-  struct rules *rules = &world->policy.rules;
+  static const char *const kinds[] = {"shared", "private", "eager"};
+  autostrbuf struct strbuf text = STRBUF_INIT (1 << 16);
   unsigned count = rng_below (rng, 9);
-  int failed = 0;
 
-  rules_release (rules);
-  failed |= rules_add (rules, "/usr", FOLD_CLASS_MASK, FOLD_EAGER, &err);
-  failed |= rules_add (rules, "/home", FOLD_CLASS_MASK, FOLD_PRIVATE, &err);
+  strbuf_adds (&text, "eager /usr\nprivate /home\n");
   for (unsigned i = 0; i < count; i++) {
     const char *pattern = patterns[rng_below (rng, sizeof patterns / sizeof *patterns)];
+    const char *kind = kinds[rng_below (rng, sizeof kinds / sizeof *kinds)];
 
-    if (rng_chance (rng, 10))
-      failed |= rules_add (rules, pattern, FOLD_ANY_MTIME, FOLD_ANY_MTIME, &err);
-    else
-      failed |= rules_add (rules, pattern, FOLD_CLASS_MASK, values[rng_below (rng, 3)], &err);
+    strbuf_addf (&text, "%s %s\n", rng_chance (rng, 10) ? "any-mtime" : kind, pattern);
   }
-  if (failed < 0)
-    abort ();
+  if (fd_write_file (world->fd, "policy", strbuf_str (&text), text.len, 0600, err) < 0)
+    return -err->code;
+  return read_policy (world, err);
 }
 
-static int unify_guest (struct world *world, int guest, struct err *err)
+int world_unify (struct world *world, int guest, struct err *err)
 {
   autounifyreport struct unify_report report = {0};
-  autoclose int tree_fd = fd_open_dir (world->guests[guest], "tree");
-  autoclose int txn_fd = fd_open_dir (world->guests[guest], "txn");
+  struct vroot root = {.path = world->path, .fd = world->fd, .store = world->store};
+  struct guest who = {.name = (char *) "guest", .fd = world->guests[guest], .lock_fd = -1};
 
-  if (tree_fd < 0 || txn_fd < 0)
-    return err_errno (err, "open the tree of g%d", guest);
-  if (unify_tree (world->store, &world->policy, tree_fd, txn_fd, /* dry_run= */ false, &report,
-                  err) < 0)
+  if (guest_unify_tree (&root, &who, &world->policy, /* dry_run= */ false, &report, err) < 0)
     return -err->code;
   if (report.failed)
     return err_code (err, EIO, "unify: %s", report.first_error);
@@ -157,7 +168,7 @@ int world_grow (struct rng *rng, struct world *world, unsigned entries, struct e
   if (first < 0)
     return err_errno (err, "open the tree of g0");
   grow_tree (rng, first, -1, entries, 4);
-  if (publish && unify_guest (world, 0, err) < 0)
+  if (publish && world_unify (world, 0, err) < 0)
     return -err->code;
   for (int i = 0; i < GUESTS; i++) {
     autoclose int tree_fd = fd_open_dir (world->guests[i], "tree");
