@@ -14,6 +14,7 @@
 #include "guest/guest.h"
 #include "unify/unify.h"
 
+/* Folds private first, and makes the empty layer. EBUSY when somebody has the guest mounted. */
 int transaction_begin (struct vroot *root, struct guest *guest, struct err *err);
 
 /* Mounts the merged root of the transaction (volatile, nodev) on the directory @target. Only in a

@@ -94,3 +94,18 @@ du_bytes () {
   diff <(echo "$before") <(echo "$after")
   check_root
 }
+
+@test "a guest that somebody has mounted is left alone" {
+  mkdir -p "$T/mnt"
+  mount -t overlay overlay "$T/mnt" \
+    -o "lowerdir=$G/web1/tree,upperdir=$G/web1/private,workdir=$G/web1/work"
+  run vguest web1 exec -- true
+  assert_status 1
+  assert_contains "$output" "guest web1: begin a transaction: it is mounted"
+  run vhashify web1
+  assert_status 1
+  run vguest web1 delete --yes
+  assert_status 1
+  umount "$T/mnt"
+  vguest web1 exec -- true
+}
