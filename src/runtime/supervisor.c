@@ -34,9 +34,11 @@ struct supervisor {
   char *log_path;
   char *pid_path;
   pid_t container_pid; /* the container's first process, while it runs */
-  bool stopping;       /* a signal was passed on: there is a deadline */
-  bool killed;         /* everything was killed */
-  bool orphaned;       /* vguest is gone */
+  bool ended;          /* it was reaped while we waited for another */
+  int ended_status;
+  bool stopping; /* a signal was passed on: there is a deadline */
+  bool killed;   /* everything was killed */
+  bool orphaned; /* vguest is gone */
   uint64_t deadline_us;
   struct container_result result;
 };
@@ -117,11 +119,21 @@ static int wait_for (struct supervisor *s, pid_t pid, int *ret_status, struct er
 {
   for (;;) {
     int status;
+
+    if (s->ended && pid == s->container_pid) {
+      s->ended = false;
+      *ret_status = s->ended_status;
+      return 0;
+    }
     pid_t ended = waitpid (-1, &status, WNOHANG | __WALL);
 
     if (ended == pid) {
       *ret_status = status;
       return 0;
+    }
+    if (ended > 0 && ended == s->container_pid) {
+      s->ended = true;
+      s->ended_status = status;
     }
     if (ended < 0 && errno != EINTR)
       return err_errno (err, "wait for a process of the container");
