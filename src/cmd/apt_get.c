@@ -262,7 +262,7 @@ int cmd_apt_get (struct context *context, int argc, char **argv, struct err *err
     return err_code (err, ERR_USAGE, "--refresh and --no-refresh exclude one another");
   if (!selection.all && !selection.patterns.count)
     return err_code (err, ERR_USAGE, "no guest is named, and --all is not given");
-  if (apt_classify (argv + dashes, &request, err) < 0)
+  if (apt_classify ((const char *const *) argv + dashes, &request, err) < 0)
     return -err->code;
   interrupt_install ();
   if (context_open_root (context, /* write= */ true, &root, err) < 0 ||

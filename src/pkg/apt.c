@@ -79,7 +79,7 @@ static bool short_options (const char *word, bool *ret_read_only)
   return false;
 }
 
-int apt_classify (char **args, struct apt_request *ret_request, struct err *err)
+int apt_classify (const char *const *args, struct apt_request *ret_request, struct err *err)
 {
   struct apt_request request = {.args = args, .verb = ""};
   bool options_end = false;
@@ -133,7 +133,7 @@ int apt_has_lists (struct guest *guest, struct err *err)
     if (dirread_all (fd, &list, err) < 0)
       return err_wrap (err, "guest %s: var/lib/apt/lists", guest->name);
     for (size_t i = 0; i < list.count; i++)
-      if (list.items[i].type == DT_REG && strstr (list.items[i].name, "_Packages"))
+      if (list.items[i].type != DT_DIR && strstr (list.items[i].name, "_Packages"))
         return 1;
   }
   return 0;
@@ -238,7 +238,7 @@ void apt_commands_make (const struct vroot *root, const struct apt_request *requ
   commands.env = string_array (&commands.strings, 0);
   if (refresh)
     add_command (&commands, machine_id, /* update= */ true, update);
-  add_command (&commands, machine_id, request->update, (const char *const *) request->args);
+  add_command (&commands, machine_id, request->update, request->args);
   *ret_commands = commands;
 }
 

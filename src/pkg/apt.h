@@ -12,17 +12,17 @@
 #include "runtime/bundle.h"
 
 struct apt_request {
-  char **args;         /* borrowed; NULL-terminated: what follows "--" */
-  const char *verb;    /* borrowed; "" when there is none */
-  bool read_only;      /* changes nothing: its output is for the user */
-  bool update;         /* fetches the package lists */
-  bool needs_lists;    /* needs them */
-  bool may_do_nothing; /* with no package changed anywhere there was nothing to do */
+  const char *const *args; /* borrowed; NULL-terminated: what follows "--" */
+  const char *verb;        /* borrowed; "" when there is none */
+  bool read_only;          /* changes nothing: its output is for the user */
+  bool update;             /* fetches the package lists */
+  bool needs_lists;        /* needs them */
+  bool may_do_nothing;     /* with no package changed anywhere there was nothing to do */
 };
 
 /* Understands @args as apt-get would. ERR_USAGE when there is nothing, or an option that needs an
  * argument has none. */
-int apt_classify (char **args, struct apt_request *ret_request, struct err *err);
+int apt_classify (const char *const *args, struct apt_request *ret_request, struct err *err);
 
 /* Has the stopped guest any package lists? Returns 1, 0 or negative. */
 int apt_has_lists (struct guest *guest, struct err *err);
