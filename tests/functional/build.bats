@@ -35,19 +35,24 @@ same_metadata () { # DIR DIR
     "$(getfattr -d -m - "$2" 2>/dev/null | tail -n +2)" ]
 }
 
+# The names of the guests that are there, in one line.
+guests () {
+  find "$GUESTS" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd ' '
+}
+
 @test "a clone of a template has every path with its type, contents, metadata and partners" {
   skip_unless_program setfattr setfacl getfattr
   setfattr -n user.note -v "of the root" "$T/source"
   setfattr -n user.note -v "of etc" "$T/source/etc"
   vtemplate -q import noted "$T/source"
-  SMALL=$VGUEST_ROOT/templates/noted/1/tree
+  local noted=$VGUEST_ROOT/templates/noted/1/tree
   clone web noted
-  diff <(without_identity "$SMALL") <(without_identity "$GUESTS/web/tree")
-  same_inode "$SMALL/usr/lib/lib01.so" "$GUESTS/web/tree/usr/lib/lib01.so"
+  diff <(without_identity "$noted") <(without_identity "$GUESTS/web/tree")
+  same_inode "$noted/usr/lib/lib01.so" "$GUESTS/web/tree/usr/lib/lib01.so"
   same_inode "$GUESTS/web/tree/usr/bin/tool" "$GUESTS/web/tree/usr/bin/tool-hardlink"
   for dir in . etc; do
-    same_metadata "$SMALL/$dir" "$GUESTS/web/tree/$dir"
-    same_metadata "$SMALL/$dir" "$GUESTS/web/private/$dir"
+    same_metadata "$noted/$dir" "$GUESTS/web/tree/$dir"
+    same_metadata "$noted/$dir" "$GUESTS/web/private/$dir"
   done
   check_root
   assert_nothing_left
@@ -326,7 +331,7 @@ END
     moment=$((RANDOM * (span / 1000) / 32768))
     bash -c 'vguest -q "g[01-20]" build -m clone -- -s small & sleep "$1"; kill -9 $!; wait' bash \
       "$(printf '0.%06d' "$moment")" 2>/dev/null || true
-    for name in $(ls "$GUESTS"); do
+    for name in $(guests); do
       [ "$(tree_list "$GUESTS/$name/tree" | sha256sum)" = "$expected" ] ||
         { echo "round $round, $moment us: $name is not whole"; false; }
       [ "$(cat "$GUESTS/$name/private/etc/hostname")" = "$name" ]

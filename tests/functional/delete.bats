@@ -16,6 +16,11 @@ disk_bytes () {
   du -s -B1 "$VGUEST_ROOT" | cut -f1
 }
 
+# The names of the guests that are there, in one line.
+guests () {
+  find "$GUESTS" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd ' '
+}
+
 @test "without a terminal --yes is needed" {
   run vguest web1 delete </dev/null
   assert_status 2
@@ -47,7 +52,7 @@ disk_bytes () {
   run vguest --json 'web[1-2],d*' delete --yes
   assert_status 0
   [ "$(json '.deleted | join(" ")')" = "db web1 web2" ]
-  [ "$(ls "$GUESTS" | tr '\n' ' ')" = "web3 web4 " ]
+  [ "$(guests)" = "web3 web4" ]
 }
 
 @test "what only the deleted guests used is freed, and told to the byte" {
@@ -82,7 +87,7 @@ disk_bytes () {
   assert_contains "$output" "mounted"
   run vguest 'web*' delete --yes
   assert_status 3
-  [ "$(ls "$GUESTS" | tr '\n' ' ')" = "db web2 " ]
+  [ "$(guests)" = "db web2" ]
   umount "$GUESTS/web2/work"
   vguest -q web2 delete --yes
 }
@@ -123,10 +128,10 @@ disk_bytes () {
 @test "kill -9 at any moment: each guest is whole or absent, and nothing is left" {
   local expected round name
   expected=$(tree_list "$GUESTS/web1/tree" | sha256sum)
-  for round in {1..20}; do
+  for ((round = 1; round <= 20; round++)); do
     bash -c 'vguest -q "web*" delete --yes & sleep "$1"; kill -9 $!; wait' bash \
       "0.$(printf '%03d' $((RANDOM % 25)))" 2>/dev/null || true
-    for name in $(ls "$GUESTS"); do
+    for name in $(guests); do
       [ "$(tree_list "$GUESTS/$name/tree" | sha256sum)" = "$expected" ]
     done
     vstore -q gc

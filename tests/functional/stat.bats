@@ -20,7 +20,7 @@ assert_agrees_with_du () {
   local guest sum=0 each
   run vguest-stat --json
   assert_status 0
-  for guest in $(ls "$GUESTS"); do
+  for guest in $(guests); do
     each=$(du_bytes "$GUESTS/$guest")
     [ "$(json ".guests[] | select(.name == \"$guest\") | .shared_bytes + .own_bytes")" = "$each" ]
     sum=$((sum + each))
@@ -34,6 +34,11 @@ assert_agrees_with_du () {
 
 member () { # GUEST MEMBER
   vguest-stat --json | jq -r ".guests[] | select(.name == \"$1\") | .$2"
+}
+
+# The names of the guests that are there, in one line.
+guests () {
+  find "$GUESTS" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd ' '
 }
 
 @test "without guests" {
