@@ -92,7 +92,6 @@ skip_unless_program () {
 skip_unless_overlay () {
   skip_unless_root
   mkdir -p "$T/probe/lower" "$T/probe/upper" "$T/probe/work" "$T/probe/merged"
-  # shellcheck disable=SC2016
   unshare --mount sh -c 'mount -t overlay overlay \
     -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work,metacopy=on,redirect_dir=on" \
     "$1/merged"' sh "$T/probe" 2>/dev/null ||
