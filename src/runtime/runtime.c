@@ -231,35 +231,40 @@ static int choose_from (struct vroot *root, int dir_fd, struct candidates *candi
   return candidates->news ? json_write_file (dir_fd, CACHE_NAME, candidates->cache, err) : 0;
 }
 
-/* "auto", "crun", "runc" or a path: the caller's string. */
-static int configured (struct guest *guest, char **ret_value, struct err *err)
+/* "auto", "crun", "runc" or a path: the caller's string. NULL with @err set. */
+static char *configured (struct guest *guest, struct err *err)
 {
   autojson json_object *conf = NULL;
   const char *value = NULL;
 
-  if (json_get_string (guest->config, "runtime", NULL, &value, err) < 0)
-    return err_wrap (err, "guest %s, config.json", guest->name);
+  if (json_get_string (guest->config, "runtime", NULL, &value, err) < 0) {
+    err_wrap (err, "guest %s, config.json", guest->name);
+    return NULL;
+  }
   if (!value && access (CONF_PATH, F_OK) == 0 &&
       (json_read_file (AT_FDCWD, CONF_PATH, CONF_PATH, &conf, err) < 0 ||
-       json_get_string (conf, "runtime", NULL, &value, err) < 0))
-    return err_wrap (err, CONF_PATH);
+       json_get_string (conf, "runtime", NULL, &value, err) < 0)) {
+    err_wrap (err, CONF_PATH);
+    return NULL;
+  }
   if (!value)
     value = "auto";
   if (value[0] != '/' && strcmp (value, "auto") != 0 && strcmp (value, "crun") != 0 &&
-      strcmp (value, "runc") != 0)
-    return err_code (err, ERR_USAGE,
-                     "the runtime \"%s\" of guest %s must be auto, crun, runc, or an absolute path",
-                     value, guest->name);
-  *ret_value = xstrdup (value);
-  return 0;
+      strcmp (value, "runc") != 0) {
+    err_code (err, ERR_USAGE,
+              "the runtime \"%s\" of guest %s must be auto, crun, runc, or an absolute path", value,
+              guest->name);
+    return NULL;
+  }
+  return xstrdup (value);
 }
 
 int runtime_choose (struct vroot *root, struct guest *guest, char **ret_path, struct err *err)
 {
-  autofree char *value = NULL;
   const char *run_dir = root_run_dir (root, err);
+  autofree char *value = run_dir ? configured (guest, err) : NULL;
 
-  if (!run_dir || configured (guest, &value, err) < 0)
+  if (!value)
     return -err->code;
   autoclose int dir_fd = fd_open_dir (AT_FDCWD, run_dir);
   if (dir_fd < 0)
