@@ -22,7 +22,7 @@ du_bytes () {
   run bash -c 'vapt-get --json --all -- upgrade 2>"$T/stderr"'
   assert_status 0
   [ "$(json '[.guests[] | select(.result == "done")] | length')" = 3 ]
-  [ "$(json '[.guests[].packages] | min > 0')" = true ]
+  [ "$(json '[.guests[].packages_changed] | min > 0')" = true ]
 
   # What was upgraded is one inode in all three, and not the template's.
   upgraded=$(cd "$G/web1/tree" && find usr -type f -size +20k -newer usr/bin/dpkg -links -5 | head -n 20)
