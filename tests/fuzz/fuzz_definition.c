@@ -11,6 +11,8 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   autodefinition struct definition definition = {0};
   autoerr struct err err = {0};
 
+  if (strlen (sources) > (1 << 20))
+    abort ();
   if (definition_parse ((const char *) data, size, "input", &definition, &err) == 0 &&
       (!definition.suite || definition.suite[0] == '-'))
     abort ();

@@ -11,7 +11,7 @@
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 static int base_fd = -1;
-static const char *base_path;
+static char *base_path;
 
 static void require (bool ok)
 {
@@ -19,25 +19,17 @@ static void require (bool ok)
     abort ();
 }
 
-static void remove_base (void)
-{
-  autoerr struct err err = {0};
-
-  fd_remove_tree (AT_FDCWD, base_path, &err);
-}
-
 /* base/{store,temp,tree,outside/file}; the archive is given symlinks to try below. */
 static void start (void)
 {
-  static char path[] = "/tmp/fuzz-unpack.XXXXXX";
+  const char *tmp = getenv ("TMPDIR");
   /* A sparse file or a bomb must not fill the disk. */
   struct rlimit limit = {.rlim_cur = 64 << 20, .rlim_max = 64 << 20};
 
-  require (mkdtemp (path) != NULL);
-  base_path = path;
-  base_fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  base_path = xasprintf ("%s/fuzz-unpack.XXXXXX", tmp ? tmp : "/tmp");
+  require (mkdtemp (base_path) != NULL);
+  base_fd = open (base_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   require (base_fd >= 0);
-  atexit (remove_base);
   setrlimit (RLIMIT_FSIZE, &limit);
 }
 
@@ -76,7 +68,8 @@ static void unpack_once (int archive_fd)
   check_outside (outside_fd);
 }
 
-static void clear (void)
+/* Here and not at exit: libFuzzer ends without it. */
+static void finish (void)
 {
   static const char *const parts[] = {"tree", "temp", "store", NULL};
   autodirlist struct dirlist list = {0};
@@ -86,12 +79,14 @@ static void clear (void)
     require (fd_remove_tree (base_fd, *part, &err) == 0);
   require (dirread_all (base_fd, &list, &err) == 0);
   require (list.count == 1 && strcmp (list.items[0].name, "outside") == 0);
+  require (fd_remove_tree (base_fd, "outside", &err) == 0 && rmdir (base_path) == 0);
+  close (base_fd);
+  free (base_path);
 }
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  if (base_fd < 0)
-    start ();
+  start ();
   autoclose int archive_fd = memfd_create ("archive", MFD_CLOEXEC);
   bool twice = size && data[size - 1] == '2';
 
@@ -104,6 +99,6 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     require (fd_remove_tree (base_fd, "temp", &err) == 0);
     unpack_once (archive_fd);
   }
-  clear ();
+  finish ();
   return 0;
 }
