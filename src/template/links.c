@@ -78,7 +78,7 @@ static int make_link (struct writer *writer, int from_dir, const char *from, uin
 
 int writer_link (struct writer *writer, const char *text, const char *target, struct err *err)
 {
-  const char *name = NULL, *from = NULL;
+  const char *name = "", *from = "";
   int dir_fd = -1, from_dir = -1;
   struct stat st;
 
@@ -104,7 +104,7 @@ int writer_remember (struct writer *writer, uint64_t key, struct err *err)
 int writer_link_known (struct writer *writer, const char *text, uint64_t key, struct err *err)
 {
   char temp[LINK_NAME_SIZE];
-  const char *name = NULL;
+  const char *name = "";
   int dir_fd = -1;
   struct stat st;
 
@@ -125,7 +125,7 @@ int writer_link_known (struct writer *writer, const char *text, uint64_t key, st
 int writer_regroup (struct writer *writer, const char *text, struct err *err)
 {
   int dir_fd = writer->file.dir_fd, old_dir = -1;
-  const char *name = writer->file.name, *old = NULL;
+  const char *name = writer->file.name, *old = "";
   struct stat old_st, st;
 
   if (find_target (writer, text, &old_dir, &old, &old_st, err) < 0)

@@ -154,7 +154,7 @@ int writer_directory (struct writer *writer, const char *text, const struct entr
                       struct err *err)
 {
   struct path *path = &writer->path;
-  const char *name = NULL;
+  const char *name = "";
   int dir_fd = -1;
 
   if (path_split (path, text, err) < 0)
@@ -245,7 +245,7 @@ static int finish_node (struct writer *writer, int dir_fd, const char *name,
 int writer_symlink (struct writer *writer, const char *text, const struct entry *entry,
                     const char *target, struct err *err)
 {
-  const char *name = NULL;
+  const char *name = "";
   int dir_fd = -1;
 
   if (writer_enter (writer, text, &dir_fd, &name, err) < 0)
@@ -266,7 +266,7 @@ int writer_symlink (struct writer *writer, const char *text, const struct entry 
 int writer_special (struct writer *writer, const char *text, const struct entry *entry,
                     struct err *err)
 {
-  const char *name = NULL;
+  const char *name = "";
   int dir_fd = -1;
 
   if (entry_check (entry, err) < 0)
@@ -293,7 +293,7 @@ int writer_special (struct writer *writer, const char *text, const struct entry 
 int writer_file_begin (struct writer *writer, const char *text, const struct entry *entry,
                        struct err *err)
 {
-  const char *name = NULL;
+  const char *name = "";
   int dir_fd = -1;
 
   if (writer_enter (writer, text, &dir_fd, &name, err) < 0)
