@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # kill -9 while a transaction is committed, and while guests are folded and unified: the next
 # command finishes or undoes it. Import, build and delete have such tests in their own files;
 # tests/model/model_crash stops at each single call.

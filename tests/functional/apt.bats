@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # vapt-get: apt-get in several guests, on packages of our own in a repository inside the guests.
 
 bats_require_minimum_version 1.5.0

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # The command line: help, versions, and the exit statuses of wrong usage.
 
 load ../lib/common

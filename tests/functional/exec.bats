@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # vguest NAMES exec: commands in stopped guests as transactions.
 
 bats_require_minimum_version 1.5.0

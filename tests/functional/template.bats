@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Templates: what an import keeps, what it refuses, and what it leaves behind when it fails.
 
 load ../lib/common
