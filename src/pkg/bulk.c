@@ -42,6 +42,7 @@ struct job {
   struct bulk_row *row;
   struct runlog log;
   struct apt_reason reason;
+  bool unfinished; /* the commit: see run.h */
 };
 
 static void on_line (void *data, const char *line)
@@ -92,6 +93,7 @@ static void take_result (struct job *job, const struct run_result *result)
   struct bulk_row *row = job->row;
 
   row->exit_status = result->container.commands ? result->container.status : -1;
+  job->unfinished = result->unfinished;
   if (!result->committed)
     return;
   row->written_bytes = result->written_bytes;
@@ -155,7 +157,8 @@ static int run_job (struct job *job, struct err *err)
   job->row->log = xstrdup (job->log.path);
   int ret = run_apt (job, guest, err);
   if (ret < 0)
-    runlog_note (&job->log, "%s; the guest is as before", err_text (err));
+    runlog_note (&job->log, "%s%s", err_text (err),
+                 job->unfinished ? "" : "; the guest is as before");
   else
     runlog_note (&job->log, "done: %" PRIu64 " packages changed", job->row->packages);
   if (job->log.write_errno && ret == 0) {

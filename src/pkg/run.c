@@ -124,6 +124,7 @@ int run_in_guest (struct vroot *root, struct guest *guest, const struct run_opti
     return ret;
   /* A commit that failed behind its journal is finished, not thrown away, by recovery. */
   int pending = fold_pending (guest->fd, &abort_err);
+  ret_result->unfinished = pending > 0;
   if (pending > 0)
     return err_wrap (err, "the next command finishes the commit of guest %s", guest->name);
   if (pending == 0)

@@ -19,6 +19,7 @@ struct run_options {
 struct run_result {
   struct container_result container;
   bool committed;
+  bool unfinished;        /* the commit failed behind its journal: the next command finishes it */
   uint64_t written_bytes; /* what the layer held before the commit, by blocks */
   uint64_t commit_us;
   struct unify_report report; /* owned; of the commit */
