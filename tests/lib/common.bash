@@ -84,7 +84,7 @@ skip_unless_root () {
 skip_unless_program () {
   local program
   for program; do
-    command -v "$program" >/dev/null || skip "needs $program"
+    type -P "$program" >/dev/null || skip "needs $program"
   done
 }
 
@@ -208,6 +208,11 @@ make_debian_template () {
     } >&2
   ) 9>"$cache/lock" || return 1
   vtemplate -q import "$1" "$cache/debian-12.tar"
+}
+
+# strace: LeakSanitizer cannot work below a tracer.
+strace () {
+  ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 command strace "$@"
 }
 
 # json FILTER: jq on stdin or on the output of the last `run`.
