@@ -27,3 +27,35 @@ load ../lib/common
   assert_status 2
   assert_contains "$output" "nonsense"
 }
+
+# names_options PAGE COMMAND…: does the manual page name every option that --help tells?
+names_options () {
+  local page=$1 option missing=
+  shift
+  while read -r option; do
+    # The common options are told once.
+    case $option in root | json | quiet | no-wait | help) continue ;; esac
+    grep -q -E -e "^\.(It|Op|Nm|Fl).* -$option( |$)" "$SOURCE_DIR/man/$page" ||
+      missing="$missing --$option"
+  done < <("$@" --help | sed -n 's/^ .*--\([a-z-]*\).*/\1/p')
+  [ -z "$missing" ] || {
+    echo "$page lacks the options of $*:$missing"
+    return 1
+  }
+}
+
+@test "the manual pages name every option" {
+  for option in root json quiet no-wait help; do
+    grep -q -E -e "^\.It Fl.* -$option( |$)" "$SOURCE_DIR/man/vguest.8"
+  done
+  for verb in build exec hashify delete; do
+    names_options vguest.8 vguest x "$verb"
+  done
+  for verb in import build list info delete; do
+    names_options vtemplate.8 vtemplate "$verb"
+  done
+  names_options vhashify.8 vhashify
+  names_options vstore.8 vstore gc
+  names_options vguest-stat.8 vguest-stat
+  names_options vapt-get.8 vapt-get
+}
