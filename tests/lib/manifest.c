@@ -247,6 +247,24 @@ int manifest_read (int dir_fd, struct manifest *ret_manifest, struct err *err)
   return 0;
 }
 
+void manifest_filter (struct manifest *manifest, manifest_path_fn *leave_out, void *data)
+{
+  size_t kept = 0;
+
+  for (size_t i = 0; i < manifest->count; i++) {
+    struct manifest_entry *entry = &manifest->items[i];
+
+    if (!S_ISDIR (entry->st.st_mode) && leave_out (data, entry->path)) {
+      free (entry->path);
+      free (entry->text);
+    } else {
+      manifest->items[kept++] = *entry;
+    }
+  }
+  manifest->count = kept;
+  find_partners (manifest);
+}
+
 const struct manifest_entry *manifest_find (const struct manifest *manifest, const char *path)
 {
   struct manifest_entry key = {.path = (char *) path};
@@ -276,7 +294,7 @@ static char *entry_line (const struct manifest *manifest, size_t index, bool wit
 }
 
 size_t manifest_compare (const struct manifest *before, const struct manifest *after,
-                         const char *what, manifest_any_mtime_fn *any_mtime, void *data, FILE *out)
+                         const char *what, manifest_path_fn *any_mtime, void *data, FILE *out)
 {
   enum { SHOWN_MAX = 20 };
   size_t i = 0, j = 0, differences = 0;

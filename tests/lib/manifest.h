@@ -29,16 +29,17 @@ void manifest_release (struct manifest *manifest);
 /* Reads the tree open at @dir_fd, of any depth and with paths of any length. */
 int manifest_read (int dir_fd, struct manifest *ret_manifest, struct err *err);
 
+/* Takes out the entries, but no directories, that @leave_out says. */
+typedef bool manifest_path_fn (void *data, const char *path);
+void manifest_filter (struct manifest *manifest, manifest_path_fn *leave_out, void *data);
+
 /* The entry at @path, or NULL. */
 const struct manifest_entry *manifest_find (const struct manifest *manifest, const char *path);
 
-/* May the mtime of @path differ? */
-typedef bool manifest_any_mtime_fn (void *data, const char *path);
-
 /* The number of differences; the first 20 go to @out with @what in front, unless @out is NULL.
- * @any_mtime may be NULL. */
+ * @any_mtime, which may be NULL, says whose mtime may differ. */
 size_t manifest_compare (const struct manifest *before, const struct manifest *after,
-                         const char *what, manifest_any_mtime_fn *any_mtime, void *data, FILE *out);
+                         const char *what, manifest_path_fn *any_mtime, void *data, FILE *out);
 
 /* One line per path, to be kept and compared by diff(1). */
 void manifest_print (const struct manifest *manifest, FILE *out);

@@ -78,14 +78,17 @@ bool world_possible (void);
 int world_make (struct world *ret_world, struct err *err);
 /* The world at @path, which copy_all made. */
 int world_open (const char *path, struct world *ret_world, struct err *err);
+/* The store as another process sees it. */
+int world_reopen_store (struct world *world, struct err *err);
 /* Closes, and with @remove removes, it. */
 void world_release (struct world *world, bool remove);
-/* A random policy, without drop rules. */
-int world_policy (struct rng *rng, struct world *world, struct err *err);
+/* A random policy; with @drops it may have drop rules. */
+int world_policy (struct rng *rng, struct world *world, bool drops, struct err *err);
 /* Unifies the whole tree of a guest, as vhashify. */
 int world_unify (struct world *world, int guest, struct err *err);
-/* A tree, unified, and clones of it; private layers for all. */
-int world_grow (struct rng *rng, struct world *world, unsigned entries, struct err *err);
+/* A tree and clones of it, private layers for all. @publish: the tree is unified before. */
+int world_grow (struct rng *rng, struct world *world, unsigned entries, bool publish,
+                struct err *err);
 
 /* The directory that guests are mounted on, opened in the mount: the caller closes it and calls
  * world_unmount. @commit: with txn/upper, which is made when it is missing; else private is the
@@ -109,8 +112,9 @@ struct twin_choice {
 
 fold_twin_fn twin_choose;
 
-/* For manifest_compare: does the policy of the world @data let the mtime of @path differ? */
-manifest_any_mtime_fn world_any_mtime;
+/* What the policy of the world @data says of @path: may its mtime differ? is it to be dropped? */
+manifest_path_fn world_any_mtime;
+manifest_path_fn world_drops;
 
 /* Checks of a guest after a fold. Each complains on stdout and returns the number of complaints. */
 size_t world_check_layers (struct world *world, int guest, bool origin_allowed);

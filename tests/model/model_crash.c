@@ -242,9 +242,13 @@ static int prepare (struct test *test, struct err *err)
 {
   int fd = -1;
   unsigned ops = 3 + rng_below (&test->rng, 12);
+  /* Else the tree is still to be unified with its clone's. */
+  bool publish = rng_chance (&test->rng, 60);
 
-  if (world_make (&test->world, err) < 0 || world_policy (&test->rng, &test->world, err) < 0 ||
-      world_grow (&test->rng, &test->world, 5 + rng_below (&test->rng, 15), err) < 0 ||
+  if (world_make (&test->world, err) < 0 ||
+      world_policy (&test->rng, &test->world, /* drops= */ false, err) < 0 ||
+      world_grow (&test->rng, &test->world, 5 + rng_below (&test->rng, 15), publish, err) < 0 ||
+      (!publish && world_unify (&test->world, 1, err) < 0) ||
       world_view (&test->world, 0, /* commit= */ true, &test->before, err) < 0 ||
       world_mount (&test->world, 0, test->commit, &fd, err) < 0)
     return -err->code;

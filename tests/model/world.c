@@ -107,6 +107,17 @@ int world_make (struct world *ret_world, struct err *err)
   return world_open (path, ret_world, err);
 }
 
+int world_reopen_store (struct world *world, struct err *err)
+{
+  struct store *store = NULL;
+
+  if (store_open (world->fd, &store, err) < 0)
+    return -err->code;
+  store_close (world->store);
+  world->store = store;
+  return 0;
+}
+
 void world_release (struct world *world, bool remove)
 {
   autoerr struct err err = {0};
@@ -125,19 +136,19 @@ void world_release (struct world *world, bool remove)
   free (world->path);
 }
 
-int world_policy (struct rng *rng, struct world *world, struct err *err)
+int world_policy (struct rng *rng, struct world *world, bool drops, struct err *err)
 {
   static const char *const patterns[] = {
       "/",       "/usr", "/etc", "/home",    "/var",   "/opt",   "/usr/a", "/usr/*",
       "/home/b", "c",    "[de]", "/var/*/a", "/opt/c", "/[a-d]", "L*",     "/etc/b/c"};
-  static const char *const kinds[] = {"shared", "private", "eager"};
+  static const char *const kinds[] = {"shared", "private", "eager", "shared", "private", "drop"};
   autostrbuf struct strbuf text = STRBUF_INIT (1 << 16);
   unsigned count = rng_below (rng, 9);
 
   strbuf_adds (&text, "eager /usr\nprivate /home\n");
   for (unsigned i = 0; i < count; i++) {
     const char *pattern = patterns[rng_below (rng, sizeof patterns / sizeof *patterns)];
-    const char *kind = kinds[rng_below (rng, sizeof kinds / sizeof *kinds)];
+    const char *kind = kinds[rng_below (rng, drops ? 6 : 3)];
 
     strbuf_addf (&text, "%s %s\n", rng_chance (rng, 10) ? "any-mtime" : kind, pattern);
   }
@@ -159,10 +170,10 @@ int world_unify (struct world *world, int guest, struct err *err)
   return 0;
 }
 
-int world_grow (struct rng *rng, struct world *world, unsigned entries, struct err *err)
+int world_grow (struct rng *rng, struct world *world, unsigned entries, bool publish,
+                struct err *err)
 {
   autoclose int first = fd_open_dir (world->guests[0], "tree");
-  bool publish = rng_chance (rng, 85);
 
   rng->raw = true;
   if (first < 0)
@@ -303,6 +314,13 @@ bool world_any_mtime (void *data, const char *path)
          FOLD_ANY_MTIME;
 }
 
+bool world_drops (void *data, const char *path)
+{
+  struct world *world = data;
+
+  return (rules_verdict (&world->policy.rules, FOLD_SHARED, path) & FOLD_CLASS_MASK) == FOLD_DROP;
+}
+
 static unsigned class_of (struct world *world, const char *path)
 {
   return rules_verdict (&world->policy.rules, FOLD_SHARED, path) & FOLD_CLASS_MASK;
@@ -336,6 +354,15 @@ static void note_inodes (const struct manifest *manifest, struct u64table *inode
       u64table_put (inodes, manifest->items[i].st.st_ino, NULL);
 }
 
+/* A hard-link group of which a name is dropped counts as a group with that name. */
+static bool policy_drops (const struct world *world)
+{
+  for (size_t i = 0; i < world->policy.rules.count; i++)
+    if (world->policy.rules.items[i].value == FOLD_DROP)
+      return true;
+  return false;
+}
+
 size_t world_check_policy (struct world *world, int guest, const struct manifest *tree_before,
                            const struct manifest *private_before, bool commit)
 {
@@ -356,10 +383,12 @@ size_t world_check_policy (struct world *world, int guest, const struct manifest
 
     if (S_ISDIR (entry->st.st_mode) || u64table_has (&in_tree, entry->st.st_ino))
       continue;
-    if (class_of (world, entry->path) == FOLD_PRIVATE) {
+    unsigned class = class_of (world, entry->path);
+    if (class == FOLD_PRIVATE || class == FOLD_DROP) {
       autofree char *path = printable (entry->path, strlen (entry->path));
 
-      printf ("# policy: %s is private, and came into the tree: %s\n", path, entry->text);
+      printf ("# policy: %s is private or dropped, and came into the tree: %s\n", path,
+              entry->text);
       bad++;
     }
   }
@@ -370,7 +399,7 @@ size_t world_check_policy (struct world *world, int guest, const struct manifest
     if (S_ISDIR (entry->st.st_mode))
       continue;
     if (entry->st.st_nlink == 1 && !S_ISSOCK (entry->st.st_mode) &&
-        class_of (world, entry->path) == FOLD_EAGER &&
+        class_of (world, entry->path) == FOLD_EAGER && !policy_drops (world) &&
         !(commit && u64table_has (&in_private, entry->st.st_ino))) {
       printf ("# policy: %s is eager, and stayed in private: %s\n", path, entry->text);
       bad++;

@@ -646,6 +646,46 @@ static void cut_off_journal_is_not_carried_out (void **state)
   assert_gone (place, "tree/file");
 }
 
+/* Deeper than PATH_MAX, with the longest names. */
+static void paths_of_any_length (void **state)
+{
+  enum { DEPTH = 40 };
+  struct place *place = *state;
+  char name[256];
+  int fds[3]; /* tree, private, upper */
+
+  rule (place, "eager", FOLD_EAGER);
+  memset (name, '%', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  for (int i = 0; i < 3; i++) {
+    static const char *const roots[] = {"tree", "private", "upper"};
+    autofree char *real = real_path (place, roots[i]);
+
+    fds[i] = fd_open_dir (place->fd, real);
+    for (int depth = 0; depth < DEPTH; depth++) {
+      int next = fd_make_dir (fds[i], name, 0755);
+
+      assert_true (next >= 0);
+      close (fds[i]);
+      fds[i] = next;
+    }
+  }
+  static const char *const files[] = {"gone", "eager", "kept"};
+  for (int i = 0; i < 3; i++) {
+    autoclose int fd = fd_open (fds[i ? 2 : 0], files[i], O_WRONLY | O_CREAT, 0644);
+
+    assert_true (fd >= 0);
+  }
+  assert_int_equal (mknodat (fds[2], "gone", S_IFCHR, 0), 0);
+  fold (place);
+  assert_int_equal (faccessat (fds[0], "gone", F_OK, 0), -1);
+  assert_int_equal (faccessat (fds[0], "eager", F_OK, 0), 0);
+  assert_int_equal (faccessat (fds[1], "kept", F_OK, 0), 0);
+  assert_int_equal (faccessat (fds[1], "eager", F_OK, 0), -1);
+  for (int i = 0; i < 3; i++)
+    close (fds[i]);
+}
+
 static void journal_is_not_cleared_away (void **state)
 {
   struct place *place = *state;
@@ -711,6 +751,7 @@ int main (void)
       BOTH (metacopy_without_data_is_refused),
       BOTH (symlinks_are_not_followed),
       BOTH (cut_off_journal_is_not_carried_out),
+      BOTH (paths_of_any_length),
       BOTH (journal_is_not_cleared_away),
       BOTH (nothing_to_do),
   };
