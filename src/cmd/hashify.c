@@ -2,10 +2,10 @@
 /* vhashify SELECTION, vguest NAMES hashify: fold and unify what is not shared yet. */
 #include "cmd.h"
 #include "guest/settle.h"
+#include "util/clock.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
 #include <inttypes.h>
-#include <time.h>
 
 struct hashify {
   struct context *context;
@@ -18,14 +18,6 @@ struct hashify {
   char **errors;                /* owned: NULL where the guest is done */
   bool dry_run;
 };
-
-static double now (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
-}
 
 static void hashify_release (struct hashify *h)
 {
@@ -165,7 +157,7 @@ static int hashify_all (struct hashify *h, struct err *err)
 {
   autounifyreport struct unify_report total = {0}, looking = {0};
   autotwins struct twins twins = {.store = h->root->store, .report = &looking};
-  double start = now ();
+  uint64_t start = clock_us ();
   size_t failed = 0;
 
   h->guests = xcalloc (h->names.count, sizeof *h->guests);
@@ -178,21 +170,21 @@ static int hashify_all (struct hashify *h, struct err *err)
     return -err->code;
   for (size_t i = 0; i < h->names.count; i++) {
     autoerr struct err guest_err = {0};
-    double guest_start = now ();
+    uint64_t guest_start = clock_us ();
 
     if (interrupt_check (err) < 0)
       return -err->code;
     if (h->guests[i] && hashify_guest (h, i, &twins, &guest_err) < 0)
       fail_guest (h, i, &guest_err);
-    h->seconds[i] = now () - guest_start;
+    h->seconds[i] = clock_seconds_since (guest_start);
     unify_report_add (&total, &h->reports[i]);
   }
   unify_report_add (&total, &looking);
   progress_clear ();
   if (h->context->json)
-    print_report_json (h, &total, now () - start);
+    print_report_json (h, &total, clock_seconds_since (start));
   else if (!h->context->quiet)
-    print_table (h, &total, now () - start);
+    print_table (h, &total, clock_seconds_since (start));
   for (size_t i = 0; i < h->names.count; i++) {
     if (h->errors[i])
       print_error ("%s", h->errors[i]);

@@ -2,6 +2,7 @@
 #include "build.h"
 #include "tree/fold.h"
 #include "tree/overlay.h"
+#include "util/clock.h"
 #include "util/copy.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
@@ -134,14 +135,6 @@ struct build {
   int links_fd;  /* owned; for store_clone_full */
 };
 
-static double now (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
-}
-
 /* Now as "2026-01-31T12:00:00Z"; @compact as "20260131T120000Z". The caller's string. */
 static char *utc_stamp (bool compact)
 {
@@ -259,7 +252,7 @@ static int check_new (const struct build *build, const char *name, struct err *e
 static int build_one (const struct build *build, const char *name, struct build_result *result)
 {
   struct err *err = &result->err;
-  double start = now ();
+  uint64_t start = clock_us ();
 
   if (check_new (build, name, err) < 0)
     return -err->code;
@@ -278,7 +271,7 @@ static int build_one (const struct build *build, const char *name, struct build_
       err_release (&remove_err);
     return -err->code;
   }
-  result->seconds = now () - start;
+  result->seconds = clock_seconds_since (start);
   return 0;
 }
 

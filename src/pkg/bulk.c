@@ -3,6 +3,7 @@
 #include "dpkg_status.h"
 #include "run.h"
 #include "runlog.h"
+#include "util/clock.h"
 #include "util/interrupt.h"
 #include <inttypes.h>
 #include <time.h>
@@ -186,23 +187,15 @@ static enum bulk_outcome outcome (const struct job *job, const struct err *err)
   }
 }
 
-static uint64_t now_ms (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
-}
-
 static void run_one (struct vroot *root, const struct bulk_options *options, struct bulk_row *row)
 {
   struct job job = {.root = root, .options = options, .row = row, .log = {.fd = -1}};
   autoerr struct err err = {0};
-  uint64_t start = now_ms ();
+  uint64_t start = clock_us ();
 
   run_job (&job, &err);
   row->outcome = outcome (&job, &err);
-  row->milliseconds = now_ms () - start;
+  row->milliseconds = (clock_us () - start) / 1000;
   if (err.code)
     row->reason = xstrdup (err_text (&err));
   const char *line;

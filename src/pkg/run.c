@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "run.h"
 #include "runtime/runtime.h"
+#include "util/clock.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
-#include <time.h>
 
 void run_result_release (struct run_result *result)
 {
   unify_report_release (&result->report);
-}
-
-static uint64_t now_us (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
 
 static int mount_transaction (void *data, const char *target, struct err *err)
@@ -103,10 +95,10 @@ static int run_and_commit (struct vroot *root, struct guest *guest,
     return -err->code;
   if (result->container.status || options->discard)
     return 0;
-  uint64_t start = now_us ();
+  uint64_t start = clock_us ();
   if (transaction_commit (root, guest, &result->report, err) < 0)
     return err_wrap (err, "commit");
-  result->commit_us = now_us () - start;
+  result->commit_us = clock_us () - start;
   result->committed = true;
   return 0;
 }

@@ -2,6 +2,7 @@
 /* The caller's side of a container run. */
 #include "container.h"
 #include "supervisor.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
 #include "util/strbuf.h"
@@ -24,7 +25,7 @@ struct run {
   int lock_fd;
   struct strbuf report;
   unsigned signals; /* already passed on */
-  struct timespec last_signal;
+  uint64_t last_signal_us;
 };
 
 static int block_signals (sigset_t *ret_old, struct err *err)
@@ -44,18 +45,14 @@ static int block_signals (sigset_t *ret_old, struct err *err)
 static void forward_signals (struct run *run)
 {
   unsigned count = interrupt_count ();
-  struct timespec now;
 
   if (count == run->signals)
     return;
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  double since = (double) (now.tv_sec - run->last_signal.tv_sec) +
-                 (double) (now.tv_nsec - run->last_signal.tv_nsec) / 1e9;
-  bool again = run->signals > 0 && since < 1.0;
+  bool again = run->signals > 0 && clock_seconds_since (run->last_signal_us) < 1.0;
   unsigned char byte =
       again || count > run->signals + 1 ? SIGKILL : (unsigned char) interrupt_signal ();
   run->signals = count;
-  run->last_signal = now;
+  run->last_signal_us = clock_us ();
   /* When the supervisor is gone the report ends, which is seen elsewhere. */
   if (send (run->control_fd, &byte, 1, MSG_NOSIGNAL) < 0)
     return;

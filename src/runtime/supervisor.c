@@ -2,6 +2,7 @@
 #include "supervisor.h"
 #include "targets.h"
 #include "tree/overlay.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
 #include "util/subprocess.h"
@@ -10,7 +11,6 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 
 enum { LOG_MAX = 1 << 20, RESOLV_CONF_MAX = 64 << 10 };
 
@@ -43,14 +43,6 @@ struct supervisor {
   struct container_result result;
 };
 
-static uint64_t now_us (void)
-{
-  struct timespec ts;
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
-
 static void kill_all (struct supervisor *s)
 {
   s->killed = true;
@@ -61,7 +53,7 @@ static void stop (struct supervisor *s, int number)
 {
   if (number != SIGKILL && s->container_pid > 0 && kill (s->container_pid, number) == 0) {
     if (!s->stopping)
-      s->deadline_us = now_us () + CONTAINER_GRACE_SECONDS * UINT64_C (1000000);
+      s->deadline_us = clock_us () + CONTAINER_GRACE_SECONDS * UINT64_C (1000000);
     s->stopping = true;
     return;
   }
@@ -95,12 +87,12 @@ static void wait_for_event (struct supervisor *s)
   int timeout = -1;
 
   if (s->stopping && !s->killed) {
-    uint64_t now = now_us ();
+    uint64_t now = clock_us ();
 
     timeout = now >= s->deadline_us ? 0 : (int) ((s->deadline_us - now) / 1000 + 1);
   }
   int n = poll (polls, 2, timeout);
-  if (n == 0 && timeout >= 0 && now_us () >= s->deadline_us)
+  if (n == 0 && timeout >= 0 && clock_us () >= s->deadline_us)
     kill_all (s);
   if (n <= 0)
     return;
@@ -287,7 +279,7 @@ static int write_config (struct supervisor *s, const struct bundle_command *comm
 /* The time since *@since, which becomes now. */
 static uint64_t lap (uint64_t *since)
 {
-  uint64_t now = now_us (), spent = now - *since;
+  uint64_t now = clock_us (), spent = now - *since;
 
   *since = now;
   return spent;
@@ -309,7 +301,7 @@ static int run_command (struct supervisor *s, const struct bundle_command *comma
     return 0;
   if (write_config (s, command, err) < 0)
     return -err->code;
-  uint64_t time = now_us ();
+  uint64_t time = clock_us ();
   if (call_runtime (s, create, /* inherit= */ true, err) < 0 || read_pid (s, err) < 0)
     return -err->code;
   s->result.create_us += lap (&time);
@@ -403,7 +395,7 @@ static int supervise (struct supervisor *s, struct err *err)
 {
   autotargets struct targets targets = {0};
   autoerr struct err end_err = {0};
-  uint64_t time = now_us ();
+  uint64_t time = clock_us ();
 
   if (make_bundle_dir (s, err) < 0 ||
       s->container->mount (s->container->mount_data, s->root_path, err) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "identity.h"
 #include "util/fd.h"
+#include "util/strbuf.h"
 #include <endian.h>
 #include <openssl/evp.h>
 
@@ -293,15 +294,6 @@ void digest_format (const struct digest *digest, char *text)
     *text++ = hex[digest->bytes[i] & 15];
   }
   *text = '\0';
-}
-
-static int hex_digit (char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  return -1;
 }
 
 bool digest_parse (const char *text, struct digest *ret_digest)

@@ -106,15 +106,6 @@ int journal_write (const struct journal_writer *writer, int txn_fd, const char *
   return 0;
 }
 
-static int hex_digit (char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  return -1;
-}
-
 /* The caller's string, or NULL when an escape is malformed or makes a NUL. */
 static char *unescape (const char *text)
 {

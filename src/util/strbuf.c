@@ -61,6 +61,15 @@ bool strbuf_addf (struct strbuf *sb, const char *format, ...)
   return strbuf_add (sb, text, (size_t) len);
 }
 
+int hex_digit (char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return -1;
+}
+
 const char *strbuf_str (const struct strbuf *sb)
 {
   return sb->data ? sb->data : "";

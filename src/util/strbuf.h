@@ -32,6 +32,9 @@ bool strbuf_adds (struct strbuf *sb, const char *s);
 bool strbuf_addf (struct strbuf *sb, const char *format, ...)
     __attribute__ ((format (printf, 2, 3)));
 
+/* The value of a lower-case hex digit, or -1. */
+int hex_digit (char c);
+
 /* The text, "" when empty. Borrowed, valid until the next append. */
 const char *strbuf_str (const struct strbuf *sb);
 

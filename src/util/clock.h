@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The clock that durations are measured with: monotonic, its start means nothing. */
+#ifndef VG_UTIL_CLOCK_H
+#define VG_UTIL_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Now, in microseconds. */
+static inline uint64_t clock_us (void)
+{
+  struct timespec ts;
+
+  clock_gettime (CLOCK_MONOTONIC, &ts);
+  return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+/* Seconds since @start_us. */
+static inline double clock_seconds_since (uint64_t start_us)
+{
+  return (double) (clock_us () - start_us) / 1e6;
+}
+
+#endif
