@@ -78,18 +78,23 @@ static int make_parts (int root_fd, struct err *err)
 bool world_possible (void)
 {
   const char *base = getenv ("TMPDIR");
-  autoclose int fd = open (base ? base : "/var/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  autofree char *path = xasprintf ("%s/vg-model-XXXXXX", base ? base : "/var/tmp");
   autoerr struct err err = {0};
 
   if (geteuid () != 0) {
     printf ("only root can mount overlays\n");
     return false;
   }
-  if (fd < 0 || overlay_probe (fd, &err) < 0) {
-    printf ("no overlays here: %s\n", err_text (&err));
+  /* A directory of its own: several tests may ask at the same time. */
+  if (!mkdtemp (path)) {
+    printf ("%s cannot be made: %s\n", path, strerror (errno));
     return false;
   }
-  return true;
+  autoclose int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool possible = fd >= 0 && overlay_probe (fd, &err) == 0;
+  if (!possible)
+    printf ("no overlays here: %s\n", err_text (&err));
+  return rmdir (path) == 0 && possible;
 }
 
 int world_make (struct world *ret_world, struct err *err)
