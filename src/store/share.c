@@ -80,8 +80,11 @@ static int try_slot (struct share *share, int dir_fd, const char *name, const st
     ret = -errno;
   if (ret == 0)
     ret = replace_by_link (share, fan, object, dir_fd, name);
-  if (ret == -EMLINK && share->keep_link)
-    unlinkat (share->temp_fd, share->keep_link, 0);
+  /* The group stays where it is. A link that says otherwise, if it cannot be removed, must not be
+   * followed to an inode that another file of the tree got in the meantime. */
+  if (ret < 0 && share->keep_link && unlinkat (share->temp_fd, share->keep_link, 0) < 0 &&
+      errno != ENOENT)
+    u64table_put (share->inodes, st.st_ino, NULL);
   if (ret == -EMLINK)
     return 0;
   if (ret < 0) {
