@@ -16,6 +16,12 @@ int json_parse_object (const char *text, size_t len, const char *what, json_obje
   autojson json_object *object = json_tokener_parse_ex (tokener, text, (int) len);
   enum json_tokener_error status = json_tokener_get_error (tokener);
   size_t end = json_tokener_get_parse_end (tokener);
+  /* A comment behind the closing brace leaves the parser waiting: a NUL tells it the end. */
+  if (status == json_tokener_continue) {
+    object = json_tokener_parse_ex (tokener, "", 1);
+    status = json_tokener_get_error (tokener);
+    end = len;
+  }
   json_tokener_free (tokener);
 
   if (status != json_tokener_success) {
@@ -24,8 +30,8 @@ int json_parse_object (const char *text, size_t len, const char *what, json_obje
     for (size_t i = 0; i < end && i < len; i++)
       line += text[i] == '\n';
     return err_code (err, ERR_USAGE, "%s, line %d: %s", what, line,
-                     status == json_tokener_continue ? "unexpected end"
-                                                     : json_tokener_error_desc (status));
+                     status == json_tokener_error_parse_eof ? "unexpected end"
+                                                            : json_tokener_error_desc (status));
   }
   for (; end < len; end++)
     if (!strchr (" \t\r\n", text[end]))

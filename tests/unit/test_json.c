@@ -14,7 +14,8 @@ static void comments_are_allowed (void **state)
   const char *value = NULL;
 
   (void) state;
-  assert_int_equal (parse ("// why\n{\n  /* what */ \"a\": \"b\"\n}\n", &object, &err), 0);
+  assert_int_equal (
+      parse ("// why\n{\n  /* what */ \"a\": \"b\"\n}\n/* end */ // of it", &object, &err), 0);
   assert_int_equal (json_get_string (object, "a", "x", &value, &err), 0);
   assert_string_equal (value, "b");
 }
@@ -29,6 +30,7 @@ static void bad_text_is_refused_with_its_line (void **state)
       {"", "unexpected end"},
       {"[1]", "a JSON object is expected"},
       {"{} x", "follows the closing brace"},
+      {"{} /", "the file, line 1"},
   };
 
   (void) state;
