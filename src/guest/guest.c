@@ -137,13 +137,28 @@ int guest_save_state (struct guest *guest, struct err *err)
   return 0;
 }
 
+int guest_running (struct guest *guest, struct err *err)
+{
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  autoclose int fd = fd_open (guest->fd, "running", O_RDWR, 0);
+
+  if (fd < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "open guests/%s/running", guest->name);
+  if (fcntl (fd, F_OFD_GETLK, &lock) < 0)
+    return err_errno (err, "ask for the lock of guests/%s/running", guest->name);
+  return lock.l_type != F_UNLCK;
+}
+
 const char *guest_state_name (struct vroot *root, struct guest *guest, struct err *err)
 {
   autofree char *path = xasprintf ("%s/guests/%s", root->path, guest->name);
   autofree char *where = NULL;
-  int mounted = overlay_in_use (path, &where, err);
+  int running = guest_running (guest, err);
+  int mounted = running ? running : overlay_in_use (path, &where, err);
 
   if (mounted < 0)
     return NULL;
+  if (running)
+    return "running";
   return mounted ? "mounted" : "stopped";
 }

@@ -56,6 +56,9 @@ int guest_save_state (struct guest *guest, struct err *err);
  * transaction without one is thrown away. The caller holds the guest's lock exclusively. */
 int guest_recover (struct vroot *root, struct guest *guest, struct err *err);
 
+/* Does the guest run? 1, 0, or negative; one fcntl, no lock is taken. See runtime/live.h. */
+int guest_running (struct guest *guest, struct err *err);
+
 /* "stopped", "running" or "mounted" (an overlay of this guest is mounted by somebody: seen in
  * /proc/self/mountinfo). Borrowed constant. NULL with @err set. */
 const char *guest_state_name (struct vroot *root, struct guest *guest, struct err *err);

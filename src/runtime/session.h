@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Commands in a running guest.
+ *
+ * The calling process starts a session process in the namespaces of the guest's monitor; it has the
+ * runtime start the command detached (exec), is its parent (PR_SET_CHILD_SUBREAPER), passes signals
+ * and waits for it. When the caller is killed, the session process sees its pipe close and kills
+ * the command. */
+#ifndef VG_RUNTIME_SESSION_H
+#define VG_RUNTIME_SESSION_H
+
+#include "runtime/bundle.h"
+#include "runtime/live.h"
+
+struct session_options {
+  const struct bundle_command *command; /* args, env, cwd; uid and gid when user is NULL */
+  const char *user; /* a name or number of the guest's passwd file, with its groups, HOME, USER and
+                       SHELL; or NULL */
+  bool login;       /* args is NULL: the user's shell, as a login shell */
+  bool terminal;    /* a pty of the guest, joined to this process's terminal on stdin and stdout */
+  int stdin_fd;     /* without a terminal; -1: /dev/null */
+  void (*output) (void *data, const char *bytes, size_t len); /* without a terminal; NULL: this
+                                                                 process's stdout and stderr */
+  void *output_data;
+};
+
+/* Runs the command in @guest, whose running state is @info. @ret_status: its exit status, 128 +
+ * signal, 127 when there is no such command, 126 when it cannot be executed (with a line on its
+ * stderr). Negative when the machinery failed, or the guest stopped before it was started. */
+int session_run (struct vroot *root, struct guest *guest, const struct live_info *info,
+                 const struct session_options *options, int *ret_status, struct err *err);
+
+#endif
