@@ -73,10 +73,9 @@ int store_stat_slot (struct store *store, const struct digest *id, unsigned slot
 
 int store_has (struct store *store, const struct digest *id, struct err *err)
 {
-  enum { GAP_MAX = 8 };
   struct stat st;
 
-  for (unsigned slot = 0; slot < GAP_MAX; slot++) {
+  for (unsigned slot = 0; slot < STORE_GAP_MAX; slot++) {
     int ret = store_stat_slot (store, id, slot, &st, err);
 
     if (ret)

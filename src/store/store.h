@@ -45,6 +45,15 @@ int store_stat_slot (struct store *store, const struct digest *id, unsigned slot
  * a row are looked over. Returns 1, 0 or negative. */
 int store_has (struct store *store, const struct digest *id, struct err *err);
 
+/* Opens the first slot of @id that is there for reading; a regular file. Returns the fd, the
+ * caller's, or negative. */
+int store_open_object (struct store *store, const struct digest *id, struct err *err);
+
+/* Makes the file @name of @dir_fd, which is in no tree and whose identity is @id, the object's slot
+ * 0 by a link; 0 as well when that slot is there already. */
+int store_publish (struct store *store, const struct digest *id, int dir_fd, const char *name,
+                   struct err *err);
+
 /* Is @ino the inode of an object? The first call reads the directories of the store (no stat);
  * what this process publishes is added. Objects that others publish meanwhile may be missed, which
  * costs only work. Returns 1, 0 or negative. */

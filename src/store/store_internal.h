@@ -5,6 +5,9 @@
 
 #include "store/store.h"
 
+/* gc leaves gaps among the slots of an object: so many missing ones in a row are looked over. */
+enum { STORE_GAP_MAX = 8 };
+
 /* Room for 62 digits, a dash, a number and NUL. */
 #define SLOT_NAME_SIZE 80
 

@@ -17,6 +17,10 @@ void unify_report_add (struct unify_report *total, const struct unify_report *mo
   total->linked += more->linked;
   total->linked_bytes += more->linked_bytes;
   total->published += more->published;
+  total->reflinked += more->reflinked;
+  total->reflinked_bytes += more->reflinked_bytes;
+  total->waiting += more->waiting;
+  total->waiting_bytes += more->waiting_bytes;
   total->moved += more->moved;
   total->dropped += more->dropped;
   total->failed += more->failed;

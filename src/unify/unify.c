@@ -249,26 +249,6 @@ int unify_tree (struct store *store, const struct policy *policy, int tree_fd, i
   return pass_end (&pass, unify_dir (&pass, tree_fd, &state, &path, err), err);
 }
 
-/* The state of the rules at @path, a directory. */
-static void enter_path (const struct policy *policy, const char *path,
-                        struct rules_state *ret_state)
-{
-  struct rules_state state;
-
-  rules_start (&policy->rules, FOLD_SHARED, &state);
-  while (*path) {
-    size_t len = strcspn (path, "/");
-    autofree char *name = xstrndup (path, len);
-    struct rules_state child;
-
-    rules_enter (&policy->rules, &state, name, &child);
-    rules_state_release (&state);
-    state = child;
-    path += len + (path[len] == '/');
-  }
-  *ret_state = state;
-}
-
 static int visit_put (void *data, int dir_fd, const char *dir_path, const char *name,
                       struct err *err)
 {
@@ -283,7 +263,7 @@ static int visit_put (void *data, int dir_fd, const char *dir_path, const char *
     return err_errno (err, "stat /%s/%s of the tree", dir_path, name);
   entry.ino = st.st_ino;
   entry.type = (unsigned char) IFTODT (st.st_mode);
-  enter_path (pass->policy, dir_path, &state);
+  rules_enter_path (&pass->policy->rules, FOLD_SHARED, dir_path, &state);
   return unify_entry (pass, dir_fd, &entry, &state, &path, err);
 }
 

@@ -11,15 +11,19 @@
 #include "unify/policy.h"
 
 struct unify_report {
-  uint64_t files;        /* looked at: names that were not shared before */
-  uint64_t bytes;        /* read to be hashed */
-  uint64_t linked;       /* names that became links to an object that was there */
-  uint64_t linked_bytes; /* disk space that this gave back, by blocks */
-  uint64_t published;    /* files that became new objects */
-  uint64_t moved;        /* files moved from an upper layer to the tree */
-  uint64_t dropped;      /* caches removed by the policy's drop rules */
-  uint64_t failed;       /* files left as they were because of an error */
-  char *first_error;     /* owned; the text of the first of those, or NULL */
+  uint64_t files;           /* looked at: names that were not shared before */
+  uint64_t bytes;           /* read to be hashed */
+  uint64_t linked;          /* names that became links to an object that was there */
+  uint64_t linked_bytes;    /* disk space that this gave back, by blocks */
+  uint64_t published;       /* files that became new objects */
+  uint64_t reflinked;       /* files of a running guest that share blocks with an object now */
+  uint64_t reflinked_bytes; /* blocks that this gave back */
+  uint64_t waiting;         /* files of a running guest that are shared when it stops */
+  uint64_t waiting_bytes;
+  uint64_t moved;    /* files moved from an upper layer to the tree */
+  uint64_t dropped;  /* caches removed by the policy's drop rules */
+  uint64_t failed;   /* files left as they were because of an error */
+  char *first_error; /* owned; the text of the first of those, or NULL */
 };
 
 void unify_report_release (struct unify_report *report);

@@ -126,7 +126,8 @@ void rules_state_release (struct rules_state *state)
   errno = saved;
 }
 
-unsigned rules_verdict (const struct rules *rules, unsigned initial, const char *path)
+void rules_enter_path (const struct rules *rules, unsigned initial, const char *path,
+                       struct rules_state *ret_state)
 {
   struct rules_state state;
 
@@ -146,7 +147,13 @@ unsigned rules_verdict (const struct rules *rules, unsigned initial, const char 
     if (*path)
       path++;
   }
-  unsigned verdict = state.verdict;
-  rules_state_release (&state);
-  return verdict;
+  *ret_state = state;
+}
+
+unsigned rules_verdict (const struct rules *rules, unsigned initial, const char *path)
+{
+  autorulesstate struct rules_state state = {0};
+
+  rules_enter_path (rules, initial, path, &state);
+  return state.verdict;
 }

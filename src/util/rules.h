@@ -58,6 +58,10 @@ void rules_enter (const struct rules *rules, const struct rules_state *parent, c
 void rules_state_release (struct rules_state *state);
 #define autorulesstate __attribute__ ((cleanup (rules_state_release)))
 
+/* The state at the path "a/b" below the root of a walk. */
+void rules_enter_path (const struct rules *rules, unsigned initial, const char *path,
+                       struct rules_state *ret_state);
+
 /* The verdict for a whole path such as "/usr/lib/x"; for callers that hold a path already. */
 unsigned rules_verdict (const struct rules *rules, unsigned initial, const char *path);
 
