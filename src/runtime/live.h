@@ -46,7 +46,8 @@ int live_info_read (struct vroot *root, struct guest *guest, struct live_info *r
                     struct err *err);
 
 struct live_start_options {
-  int console_fd; /* -1, or a terminal's or file's descriptor that also gets init's output */
+  int console_fd; /* -1, or one end of a SOCK_SEQPACKET pair: it is attached to the console before
+                     init starts (console_add_client), and handed over even on failure */
   bool trial;     /* run on the layer of an open transaction (txn/upper) instead of private */
 };
 
