@@ -28,6 +28,8 @@ static void child (const struct subprocess *sub, pid_t parent, int report_fd)
   reset_signals ();
   if (prctl (PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid () != parent)
     _exit (127);
+  if (sub->own_group)
+    setpgid (0, 0);
   int in = sub->stdin_fd >= 0 ? sub->stdin_fd : open ("/dev/null", O_RDONLY | O_CLOEXEC);
   if (in >= 0 && redirect (in, STDIN_FILENO) == 0 &&
       (sub->stdout_fd < 0 || redirect (sub->stdout_fd, STDOUT_FILENO) == 0) &&

@@ -16,6 +16,7 @@ struct subprocess {
   int stdin_fd;            /* -1: /dev/null */
   int stdout_fd;           /* -1: this process's */
   int stderr_fd;           /* -1: this process's */
+  bool own_group;          /* a process group of its own, that kill(2) can end with its children */
 };
 
 /* Starts the program. EXEC failures are reported here, with the program's name. */
