@@ -271,8 +271,9 @@ static json_object *plugin_config (const struct note *note, size_t i)
 }
 
 /* Plugins that masquerade learn the address from the device in the namespace: when that is gone
- * their rules would stay. They get a namespace that has such a device. -1 when it is not needed. */
-static int stand_in_for (const struct note *note, json_object *config, int *ret_fd, struct err *err)
+ * their rules would stay. They get a namespace that has such a device. 0 when it is not needed. */
+static int make_stand_in (const struct note *note, json_object *config, int *ret_fd,
+                          struct err *err)
 {
   autojson json_object *summary = NULL;
   json_object *value = NULL, *addresses = NULL;
@@ -283,24 +284,32 @@ static int stand_in_for (const struct note *note, json_object *config, int *ret_
   if (cni_result_summary (note->result, &summary, err) < 0)
     return -err->code;
   json_object_object_get_ex (summary, "addresses", &addresses);
-  return netns_make_stand_in (note->interface, addresses, ret_fd, err);
+  if (netns_make_stand_in (note->interface, addresses, ret_fd, err) < 0)
+    return -err->code;
+  return 1;
 }
 
 static int delete_one (const struct note *note, size_t i, const char *netns_path, struct err *err)
 {
   autojson json_object *config = plugin_config (note, i);
-  autofree char *stand_in_path = NULL;
+  autoerr struct err stand_in_err = {0};
   autoclose int stand_in = -1;
+  struct cni_call call = {.command = "DEL",
+                          .id = note->id,
+                          .interface = note->interface,
+                          .netns = netns_path,
+                          .path = note->path};
 
-  if (!netns_path && stand_in_for (note, config, &stand_in, err) < 0)
-    return -err->code;
-  if (stand_in >= 0)
-    stand_in_path = xasprintf ("/proc/%ld/fd/%d", (long) getpid (), stand_in);
-  const struct cni_call call = {.command = "DEL",
-                                .id = note->id,
-                                .interface = note->interface,
-                                .netns = netns_path ? netns_path : stand_in_path,
-                                .path = note->path};
+  /* After a reboot of the host there are no rules to remove, which is an error to some. Without a
+   * namespace a plugin has to release what it can. */
+  if (!netns_path && make_stand_in (note, config, &stand_in, &stand_in_err) > 0) {
+    autofree char *path = xasprintf ("/proc/%ld/fd/%d", (long) getpid (), stand_in);
+
+    call.netns = path;
+    if (cni_run (&call, config, NULL, &stand_in_err) == 0)
+      return 0;
+    call.netns = NULL;
+  }
   return cni_run (&call, config, NULL, err);
 }
 
