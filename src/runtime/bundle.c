@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bundle.h"
+#include "util/utf8.h"
 
 static const char *const capabilities[] = {
     "CAP_CHOWN",
@@ -228,12 +229,16 @@ static json_object *process_object (const struct bundle *bundle,
   static const char *const sets[] = {"bounding", "effective", "permitted", NULL};
   json_object *process = new_object ();
   json_object *user = new_object ();
+  json_object *groups = new_array ();
   json_object *args = new_array ();
   json_object *caps = new_object ();
 
   json_set_bool (process, "terminal", false);
   json_set_int (user, "uid", command->uid);
   json_set_int (user, "gid", command->gid);
+  for (size_t i = 0; i < command->group_count; i++)
+    append (groups, json_object_new_int64 (command->groups[i]));
+  put (user, "additionalGids", groups);
   put (process, "user", user);
   if (bundle->init) {
     append (args, json_object_new_string (BUNDLE_INIT));
@@ -313,40 +318,18 @@ static json_object *linux_object (const struct bundle *bundle)
   return object;
 }
 
-/* The length of the UTF-8 sequence at @s, or 0 when it is not one (RFC 3629). */
-static size_t utf8_sequence (const unsigned char *s)
-{
-  size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-  if (s[0] > 0xf4)
-    return 0;
-  for (size_t i = 1; i < len; i++)
-    if ((s[i] & 0xc0) != 0x80)
-      return 0;
-  if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-      (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-    return 0;
-  return len;
-}
-
 static int check_utf8 (const char *const *strings, const char *what, struct err *err)
 {
   for (; *strings; strings++)
-    for (const unsigned char *p = (const unsigned char *) *strings; *p;) {
-      size_t len = utf8_sequence (p);
-
-      if (!len)
-        return err_code (err, ERR_USAGE,
-                         "%s \"%s\" is not UTF-8, and nothing else can be handed to a container "
-                         "runtime",
-                         what, *strings);
-      p += len;
-    }
+    if (!utf8_valid (*strings))
+      return err_code (err, ERR_USAGE,
+                       "%s \"%s\" is not UTF-8, and nothing else can be handed to a container "
+                       "runtime",
+                       what, *strings);
   return 0;
 }
 
-int bundle_config (const struct bundle *bundle, const struct bundle_command *command,
-                   json_object **ret_config, struct err *err)
+int bundle_check_command (const struct bundle_command *command, struct err *err)
 {
   const char *const cwd[] = {command->cwd, NULL};
 
@@ -354,7 +337,14 @@ int bundle_config (const struct bundle *bundle, const struct bundle_command *com
       check_utf8 (command->env, "the variable", err) < 0 ||
       check_utf8 (cwd, "the directory", err) < 0)
     return -err->code;
+  return 0;
+}
 
+int bundle_config (const struct bundle *bundle, const struct bundle_command *command,
+                   json_object **ret_config, struct err *err)
+{
+  if (bundle_check_command (command, err) < 0)
+    return -err->code;
   json_object *config = new_object ();
   json_object *root = new_object ();
   json_set_string (config, "ociVersion", "1.0.0");

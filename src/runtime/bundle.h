@@ -36,8 +36,11 @@ struct bundle_command {
   const char *const *args; /* NULL-terminated */
   const char *const *env;  /* NULL-terminated list of NAME=VALUE */
   const char *cwd;         /* absolute */
+  const char *user;        /* USER[:GROUP], to be looked up in the guest (program.h); or NULL */
   uid_t uid;
   gid_t gid;
+  const gid_t *groups; /* the supplementary ones */
+  size_t group_count;
 };
 
 struct bundle {
@@ -56,6 +59,9 @@ struct bundle {
 /* The paths of a guest that mounts go to: the caller sees to it that they exist, as a runtime would
  * make them in the guest. Ends with NULL. */
 extern const char *const bundle_mount_points[];
+
+/* ERR_USAGE when an argument, a variable or the directory is not UTF-8, which JSON cannot carry. */
+int bundle_check_command (const struct bundle_command *command, struct err *err);
 
 /* The config.json. ERR_USAGE when an argument or a variable is not UTF-8, which JSON cannot
  * carry. */

@@ -13,9 +13,10 @@
 
 struct session_options {
   const struct bundle_command *command; /* args, env, cwd; uid and gid when user is NULL */
-  const char *user; /* a name or number of the guest's passwd file, with its groups, HOME, USER and
-                       SHELL; or NULL */
-  bool login;       /* args is NULL: the user's shell, as a login shell */
+  const char *user; /* USER[:GROUP] as in guestuser.h; HOME, USER, LOGNAME and SHELL are set where
+                       command->env does not have them; or NULL */
+  bool login;       /* args is NULL: the shell of the user (NULL: root), as a login shell; cwd NULL:
+                       its home directory */
   bool terminal;    /* a pty of the guest, joined to this process's terminal on stdin and stdout */
   int stdin_fd;     /* without a terminal; -1: /dev/null */
   void (*output) (void *data, const char *bytes, size_t len); /* without a terminal; NULL: this
@@ -23,7 +24,15 @@ struct session_options {
   void *output_data;
 };
 
-/* Runs the command in @guest, whose running state is @info. @ret_status: its exit status, 128 +
+/* While a command runs, SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2 and real-time
+ * signals go to it: those that a key of the terminal made to its process group. With a terminal
+ * SIGHUP and SIGTERM hang that up. SIGINT, SIGTERM and SIGHUP are noted by interrupt_record: a
+ * caller with more to do asks interrupt_pending.
+ *
+ * The guest never gets this process's own descriptors, but pipes. What processes that the command
+ * left behind write after its end is not waited for.
+ *
+ * Runs the command in @guest, whose running state is @info. @ret_status: its exit status, 128 +
  * signal, 127 when there is no such command, 126 when it cannot be executed (with a line on its
  * stderr). Negative when the machinery failed, or the guest stopped before it was started. */
 int session_run (struct vroot *root, struct guest *guest, const struct live_info *info,

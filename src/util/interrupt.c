@@ -39,6 +39,11 @@ unsigned interrupt_count (void)
   return (unsigned) count;
 }
 
+void interrupt_record (int number)
+{
+  on_signal (number);
+}
+
 int interrupt_check (struct err *err)
 {
   if (!arrived)

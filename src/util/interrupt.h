@@ -18,6 +18,9 @@ bool interrupt_pending (void);
 int interrupt_signal (void);
 unsigned interrupt_count (void);
 
+/* Notes a signal that was taken in another way than by the handlers (signalfd). */
+void interrupt_record (int number);
+
 /* ERR_INTERRUPTED, naming the signal, when one arrived; else 0. */
 int interrupt_check (struct err *err);
 

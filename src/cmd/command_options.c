@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "command_options.h"
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+void command_options_release (struct command_options *options)
+{
+  names_release (&options->env);
+}
+
+void command_line_release (struct command_line *line)
+{
+  names_release (&line->env);
+  free (line->env_list);
+  *line = (struct command_line){0};
+}
+
+static bool has_variable (const struct names *env, const char *variable)
+{
+  size_t len = strcspn (variable, "=") + 1;
+
+  for (size_t i = 0; i < env->count; i++)
+    if (strncmp (env->items[i], variable, len) == 0)
+      return true;
+  return false;
+}
+
+static int fill_env (const struct command_options *options, struct names *env, struct err *err)
+{
+  const char *term = getenv ("TERM");
+  autofree char *term_variable = xasprintf ("TERM=%s", term && *term ? term : "dumb");
+  const char *const defaults[] = {DEFAULT_PATH, "LANG=C.UTF-8", term_variable,
+                                  options->user ? NULL : "HOME=/root", NULL};
+
+  for (size_t i = 0; i < options->env.count; i++) {
+    const char *equals = strchr (options->env.items[i], '=');
+
+    if (!equals || equals == options->env.items[i])
+      return err_code (err, ERR_USAGE, "bad --env \"%s\": NAME=VALUE is expected",
+                       options->env.items[i]);
+  }
+  for (const char *const *variable = defaults; *variable; variable++)
+    if (!has_variable (&options->env, *variable))
+      names_add (env, *variable);
+  for (size_t i = 0; i < options->env.count; i++)
+    names_add (env, options->env.items[i]);
+  return 0;
+}
+
+int command_line_make (const struct command_options *options, char **args,
+                       struct command_line *ret_line, struct err *err)
+{
+  autocommandline struct command_line line = {0};
+
+  line.command.cwd = options->cwd ? options->cwd : "/";
+  if (line.command.cwd[0] != '/')
+    return err_code (err, ERR_USAGE, "the directory \"%s\" must be an absolute path", options->cwd);
+  if (options->user && (options->user[0] == '\0' || options->user[0] == ':'))
+    return err_code (err, ERR_USAGE, "bad user \"%s\": USER or USER:GROUP is expected",
+                     options->user);
+  if (fill_env (options, &line.env, err) < 0)
+    return -err->code;
+  line.env_list = xcalloc (line.env.count + 1, sizeof *line.env_list);
+  for (size_t i = 0; i < line.env.count; i++)
+    line.env_list[i] = line.env.items[i];
+  line.command.env = line.env_list;
+  line.command.user = options->user;
+  line.command.args = (const char *const *) args;
+  *ret_line = line;
+  line = (struct command_line){0};
+  return 0;
+}
+
+int command_line_find (int first, int dashes, int argc, char **argv, int *ret_at, struct err *err)
+{
+  bool has_dashes = dashes > first && strcmp (argv[dashes - 1], "--") == 0;
+
+  if (has_dashes && first < dashes - 1)
+    return err_code (err, ERR_USAGE, "unexpected \"%s\" before --", argv[first]);
+  *ret_at = has_dashes ? dashes : first;
+  if (*ret_at >= argc)
+    return err_code (err, ERR_USAGE, "a command is expected after --; see --help");
+  return 0;
+}

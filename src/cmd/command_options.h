@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What all verbs that run a command in guests take: its environment, directory and user, and the
+ * command itself behind "--". */
+#ifndef VG_CMD_COMMAND_OPTIONS_H
+#define VG_CMD_COMMAND_OPTIONS_H
+
+#include "cmd.h"
+#include "runtime/bundle.h"
+
+struct command_options {
+  struct names env; /* owned; --env */
+  const char *cwd;  /* --cwd; borrowed from argv, as all below */
+  const char *user; /* --user; USER[:GROUP], see runtime/guestuser.h */
+};
+
+/* Their lines in a table of options. */
+#define COMMAND_OPTION_SPECS(options)                                                              \
+  {"env", 'e', "NAME=VALUE", "set a variable (may be repeated)", NULL, NULL, &(options)->env},     \
+      {"cwd", 'C', "DIR", "run in this directory of the guest", NULL, &(options)->cwd, NULL},      \
+  {                                                                                                \
+    "user", 'u', "USER[:GROUP]", "run as this user of the guest", NULL, &(options)->user, NULL     \
+  }
+
+void command_options_release (struct command_options *options);
+#define autocommandoptions __attribute__ ((cleanup (command_options_release)))
+
+/* A command for session_run and run_in_guest. Its environment: PATH, LANG, TERM, without a user
+ * HOME=/root, and those of --env, which may replace them. */
+struct command_line {
+  struct bundle_command command;
+  struct names env;      /* owned */
+  const char **env_list; /* owned; borrows from env */
+};
+
+void command_line_release (struct command_line *line);
+#define autocommandline __attribute__ ((cleanup (command_line_release)))
+
+/* @args: the command, NULL-terminated, as main's argv is; borrowed, as @options is. ERR_USAGE. */
+int command_line_make (const struct command_options *options, char **args,
+                       struct command_line *ret_line, struct err *err);
+
+/* Where the command begins in argv, after options_parse with stop_early: behind "--", or the first
+ * word that is no option. ERR_USAGE when there is none. */
+int command_line_find (int first, int dashes, int argc, char **argv, int *ret_at, struct err *err);
+
+#endif
