@@ -10,6 +10,13 @@ static const struct command commands[] = {
     {"vguest", "delete", "[--yes]", "delete guests and what only they used", cmd_delete},
     {"vguest-stat", NULL, "[NAME…]", "show guests and what they share", cmd_stat},
     {"vstore", "gc", "[-n]", "remove objects that no tree uses", cmd_store_gc},
+    {"vguest", "start", "[OPTION…]", "start guests", cmd_start},
+    {"vguest", "stop", "[OPTION…]", "stop guests", cmd_stop},
+    {"vguest", "restart", "[OPTION…]", "stop guests and start them again", cmd_restart},
+    {"vguest", "condrestart", "[OPTION…]", "the same, but only those that run", cmd_restart},
+    {"vguest", "status", "", "tell whether guests run", cmd_status},
+    {"vguest", "running", "", "print the names of those that run", cmd_running},
+    {"vguest", "kill", "[-s SIGNAL]", "send a signal to the init of guests", cmd_kill},
     {"vguest", "hashify", "[-n]", "fold and unify", cmd_guest_hashify},
     {"vhashify", NULL, "[-n] NAME…|--all", "fold and unify", cmd_hashify},
     {"vtemplate", "import", "NAME SOURCE", "make a template of an archive or a directory",
@@ -91,34 +98,40 @@ static int unknown_verb (const char *program, const char *verb, struct err *err)
 }
 
 /* vguest NAMES VERB …; vtemplate VERB …; vhashify …: what is left belongs to the verb. */
-static int dispatch (const struct program *program, int argc, char **argv, struct err *err)
+static int dispatch (const struct program *program, struct context *context, int argc, char **argv,
+                     struct err *err)
 {
-  static const struct option_spec none[] = {{NULL, 0, NULL, NULL, NULL, NULL, NULL}};
-  struct context context = {.program = program->name};
+  const struct option_spec selecting[] = {
+      {"all", 0, NULL, "all guests, in place of NAMES", &context->all, NULL, NULL},
+      {"exclude", 0, "PATTERN", "not these guests", NULL, NULL, &context->exclude},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+  const struct option_spec *specs = program == &programs[0] ? selecting : &selecting[2];
   const struct command *command = find_command (program->name, NULL);
   int first, dashes;
 
   if (command)
-    return command->run (&context, argc, argv, err);
+    return command->run (context, argc, argv, err);
   if (argc > 1 && strcmp (argv[1], "--version") == 0) {
     puts (PACKAGE_STRING);
     return 0;
   }
   autofree char *usage = usage_text (program);
-  if (options_parse (&context, none, /* stop_early= */ true, usage, argc, argv, &first, &dashes,
+  if (options_parse (context, specs, /* stop_early= */ true, usage, argc, argv, &first, &dashes,
                      err) < 0)
     return -err->code;
   if (program == &programs[0]) {
-    if (first + 1 >= argc)
+    if (first + !context->all >= argc)
       return err_code (err, ERR_USAGE, "a guest's name and a verb are expected; see --help");
-    context.names = argv[first++];
+    if (!context->all)
+      context->names = argv[first++];
   }
   if (first >= argc)
     return err_code (err, ERR_USAGE, "a verb is expected; see %s --help", program->name);
   command = find_command (program->name, argv[first]);
   if (!command)
     return unknown_verb (program->name, argv[first], err);
-  return command->run (&context, argc - first, argv + first, err);
+  return command->run (context, argc - first, argv + first, err);
 }
 
 int main (int argc, char **argv)
@@ -131,7 +144,9 @@ int main (int argc, char **argv)
   signal (SIGPIPE, SIG_IGN);
   umask (022);
   fd_raise_limit ();
-  int status = dispatch (program, argc, argv, &err);
+  struct context context = {.program = program->name};
+  int status = dispatch (program, &context, argc, argv, &err);
+  names_release (&context.exclude);
   progress_clear ();
   if (status < 0) {
     fprintf (stderr, "%s: %s\n", program->name, err_text (&err));

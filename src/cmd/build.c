@@ -175,6 +175,8 @@ int cmd_build (struct context *context, int argc, char **argv, struct err *err)
   struct arguments arguments = {.options = {.policy = &policy}};
   int ret = parse (context, &arguments, argc, argv, err);
 
+  if (ret == 0 && !context->names)
+    ret = err_code (err, ERR_USAGE, "build needs the names of the guests to make, not --all");
   if (ret == 0)
     ret = names_expand (context->names, &names, err);
   if (ret == 0)

@@ -11,7 +11,9 @@
 struct context {
   const char *program;     /* "vguest", "vtemplate", …: the name it was called by */
   const char *root_option; /* --root */
-  const char *names;       /* vguest NAMES verb: as written; else NULL */
+  const char *names;       /* vguest NAMES verb: as written; NULL with --all, and elsewhere */
+  struct names exclude;    /* owned; vguest --exclude */
+  bool all;                /* vguest --all */
   bool json;               /* --json: machine-readable output on stdout */
   bool quiet;              /* --quiet: no progress, no summary */
   bool no_wait;            /* --no-wait: exit 7 instead of waiting for a lock */
@@ -52,6 +54,9 @@ int options_parse (struct context *context, const struct option_spec *specs, boo
 int context_open_root (const struct context *context, bool write, struct vroot **ret_root,
                        struct err *err);
 
+/* The guests that the command line of vguest selects, which exist. Opens the root for that. */
+int context_select (const struct context *context, struct names *ret_names, struct err *err);
+
 /* Fails with ERR_USAGE when the caller is not root. */
 int require_root (struct err *err);
 
@@ -71,6 +76,12 @@ command_fn cmd_delete;
 command_fn cmd_exec;
 command_fn cmd_hashify;
 command_fn cmd_guest_hashify;
+command_fn cmd_start;
+command_fn cmd_stop;
+command_fn cmd_restart;
+command_fn cmd_status;
+command_fn cmd_running;
+command_fn cmd_kill;
 command_fn cmd_stat;
 command_fn cmd_store_gc;
 command_fn cmd_template_import;

@@ -100,9 +100,8 @@ int cmd_delete (struct context *context, int argc, char **argv, struct err *err)
       {"yes", 'y', NULL, "do not ask", &yes, NULL, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
-  autoroot struct vroot *reader = NULL, *root = NULL;
-  autonames struct names existing = {0}, names = {0};
-  autoselection struct selection selection = {0};
+  autoroot struct vroot *root = NULL;
+  autonames struct names names = {0};
   int first, dashes;
 
   if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
@@ -110,10 +109,8 @@ int cmd_delete (struct context *context, int argc, char **argv, struct err *err)
     return -err->code;
   if (first < argc)
     return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
-  names_add (&selection.patterns, context->names);
-  if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
-      guest_list (root, &existing, err) < 0 ||
-      selection_resolve (&selection, &existing, &names, err) < 0 || confirm (&names, yes, err) < 0)
+  if (context_select (context, &names, err) < 0 || confirm (&names, yes, err) < 0 ||
+      context_open_root (context, /* write= */ true, &root, err) < 0)
     return -err->code;
   interrupt_install ();
   return delete (context, root, &names, err);

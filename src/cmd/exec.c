@@ -170,7 +170,7 @@ static int find_command (int first, int dashes, int argc, char **argv, int *ret_
 
 int cmd_exec (struct context *context, int argc, char **argv, struct err *err)
 {
-  autonames struct names variables = {0}, existing = {0}, names = {0}, env = {0};
+  autonames struct names variables = {0}, names = {0}, env = {0};
   struct exec_options options = {.env = &variables};
   const struct option_spec specs[] = {
       {"env", 'e', "NAME=VALUE", "set a variable (may be repeated)", NULL, NULL, &variables},
@@ -181,7 +181,6 @@ int cmd_exec (struct context *context, int argc, char **argv, struct err *err)
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
   autoroot struct vroot *root = NULL;
-  autoselection struct selection selection = {0};
   struct bundle_command command = {0};
   int first = 0, dashes = 0, at = 0;
 
@@ -197,10 +196,8 @@ int cmd_exec (struct context *context, int argc, char **argv, struct err *err)
   command.args = (const char *const *) argv + at;
 
   interrupt_install ();
-  names_add (&selection.patterns, context->names);
-  if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
-      guest_list (root, &existing, err) < 0 ||
-      selection_resolve (&selection, &existing, &names, err) < 0)
+  if (context_select (context, &names, err) < 0 ||
+      context_open_root (context, /* write= */ true, &root, err) < 0)
     return -err->code;
   return exec_all (root, &names, &options, &command, context->quiet, err);
 }

@@ -16,6 +16,8 @@ struct hashify {
   struct unify_report *reports; /* owned */
   double *seconds;              /* owned */
   char **errors;                /* owned: NULL where the guest is done */
+  bool *running;                /* owned: skipped, as all guests were meant and this one runs */
+  bool all;
   bool dry_run;
 };
 
@@ -36,6 +38,7 @@ static void hashify_release (struct hashify *h)
   free (h->reports);
   free (h->seconds);
   free (h->errors);
+  free (h->running);
   names_release (&h->names);
   if (h->root)
     root_close (h->root);
@@ -60,10 +63,13 @@ static void open_guests (struct hashify *h)
       fail_guest (h, i, &err);
       continue;
     }
-    const char *state = guest_state_name (h->root, h->guests[i], &err);
-    if (state && strcmp (state, "stopped") != 0)
-      err_code (&err, EBUSY, "guest %s is %s: stop and unmount it first", h->names.items[i], state);
-    if (err.code || policy_load (h->guests[i]->fd, &h->policies[i], &err) < 0)
+    h->running[i] = h->all && guest_running (h->guests[i], &err) > 0;
+    if (h->running[i]) {
+      guest_close (steal_ptr (&h->guests[i]));
+      continue;
+    }
+    if (err.code || guest_refuse_used (h->root, h->guests[i], &err) < 0 ||
+        policy_load (h->guests[i]->fd, &h->policies[i], &err) < 0)
       fail_guest (h, i, &err);
   }
 }
@@ -107,6 +113,10 @@ static void print_table (const struct hashify *h, const struct unify_report *tot
 
     if (h->errors[i])
       continue;
+    if (h->running[i]) {
+      printf ("%s: skipped, as it is running: it is unified when it stops\n", h->names.items[i]);
+      continue;
+    }
     printf ("%s: %" PRIu64 " files new, %s read, %" PRIu64 " %slinked, %s %sshared again, %.2f s\n",
             h->names.items[i], r->files, read, r->linked, would, gained, would, h->seconds[i]);
   }
@@ -145,6 +155,7 @@ static void print_report_json (const struct hashify *h, const struct unify_repor
 
     json_set_string (guest, "name", h->names.items[i]);
     json_set_string (guest, "error", h->errors[i]);
+    json_set_bool (guest, "skipped_running", h->running[i]);
     json_object_array_add (guests, guest);
   }
   json_set_bool (object, "dry_run", h->dry_run);
@@ -165,6 +176,7 @@ static int hashify_all (struct hashify *h, struct err *err)
   h->reports = xcalloc (h->names.count, sizeof *h->reports);
   h->seconds = xcalloc (h->names.count, sizeof *h->seconds);
   h->errors = xcalloc (h->names.count, sizeof *h->errors);
+  h->running = xcalloc (h->names.count, sizeof *h->running);
   open_guests (h);
   if (!h->dry_run && find_twins (h, &twins, err) < 0)
     return -err->code;
@@ -201,7 +213,7 @@ static int hashify_all (struct hashify *h, struct err *err)
 static int hashify (struct context *context, const struct selection *selection, bool dry_run,
                     struct err *err)
 {
-  struct hashify h = {.context = context, .dry_run = dry_run};
+  struct hashify h = {.context = context, .all = selection->all, .dry_run = dry_run};
   autonames struct names existing = {0};
   int ret;
 
@@ -243,7 +255,7 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
 
 int cmd_guest_hashify (struct context *context, int argc, char **argv, struct err *err)
 {
-  autoselection struct selection selection = {0};
+  struct selection selection = {.all = context->all, .exclude = context->exclude};
   bool dry_run = false;
   int first = 0, dashes = 0;
   const struct option_spec specs[] = {
@@ -258,6 +270,9 @@ int cmd_guest_hashify (struct context *context, int argc, char **argv, struct er
     return -err->code;
   if (first < argc)
     return err_code (err, ERR_USAGE, "hashify takes no words: \"%s\"", argv[first]);
-  names_add (&selection.patterns, context->names);
-  return hashify (context, &selection, dry_run, err);
+  if (context->names)
+    names_add (&selection.patterns, context->names);
+  int ret = hashify (context, &selection, dry_run, err);
+  names_release (&selection.patterns);
+  return ret;
 }

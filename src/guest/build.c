@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build.h"
 #include "tree/fold.h"
-#include "tree/overlay.h"
 #include "util/clock.h"
 #include "util/copy.h"
 #include "util/fd.h"
@@ -25,18 +24,7 @@ static void close_guest (void *guest)
   guest_close (guest);
 }
 
-static int refuse_mounted (struct vroot *root, const char *name, struct err *err)
-{
-  autofree char *path = xasprintf ("%s/guests/%s", root->path, name);
-  autofree char *where = NULL;
-  int mounted = overlay_in_use (path, &where, err);
-
-  if (mounted > 0)
-    return err_code (err, EBUSY, "guest %s is mounted on %s", name, where);
-  return mounted;
-}
-
-/* The guest with a shared lock and no commit left half done. */
+/* The guest with a shared lock, and nothing of a commit or a run left half done. */
 static int open_clean (struct vroot *root, const char *name, struct guest **ret_guest,
                        struct err *err)
 {
@@ -45,7 +33,10 @@ static int open_clean (struct vroot *root, const char *name, struct guest **ret_
 
     if (guest_open (root, name, GUEST_SHARED, &guest, err) < 0)
       return -err->code;
-    int pending = fold_pending (guest->fd, err);
+    if (guest_refuse_used (root, guest, err) < 0)
+      return -err->code;
+    int ran = guest_has_run (guest, err);
+    int pending = ran ? ran : fold_pending (guest->fd, err);
     if (pending < 0)
       return err_wrap (err, "guest %s", name);
     if (!pending) {
@@ -65,7 +56,7 @@ int build_source_guest (struct vroot *root, const char *name, struct build_sourc
   autoclose int tree_fd = -1, private_fd = -1;
   struct build_source source = {0};
 
-  if (open_clean (root, name, &guest, err) < 0 || refuse_mounted (root, name, err) < 0)
+  if (open_clean (root, name, &guest, err) < 0)
     return -err->code;
   tree_fd = fd_open_dir (guest->fd, "tree");
   private_fd = tree_fd < 0 ? -1 : fd_open_dir (guest->fd, "private");
@@ -246,7 +237,12 @@ static int check_new (const struct build *build, const char *name, struct err *e
     return errno == ENOENT ? 0 : err_errno (err, "look for %s/guests/%s", root->path, name);
   if (!build->options->force)
     return exists_already (root, name, err);
-  return refuse_mounted (root, name, err);
+  /* Without a lock: it may be the source as well. */
+  autoclose int fd = fd_open_dir (root->guests_fd, name);
+  if (fd < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "open %s/guests/%s", root->path, name);
+  struct guest old = {.name = (char *) name, .fd = fd, .lock_fd = -1};
+  return guest_refuse_used (root, &old, err);
 }
 
 static int build_one (const struct build *build, const char *name, struct build_result *result)
@@ -285,7 +281,7 @@ static int publish_over (const struct build *build, const char *name, struct bui
   autofree char *stamp = utc_stamp (/* compact= */ true);
   autofree char *aside = xasprintf ("%s.%s", name, stamp);
 
-  if (guest_open (root, name, GUEST_TAKEN, &old, err) < 0 || refuse_mounted (root, name, err) < 0)
+  if (guest_open (root, name, GUEST_TAKEN, &old, err) < 0 || guest_refuse_used (root, old, err) < 0)
     return -err->code;
   for (unsigned n = 2;
        fd_rename (build->guests_fd, name, root->aside_fd, aside, RENAME_NOREPLACE) < 0; n++) {

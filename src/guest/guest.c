@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest.h"
 #include "tree/overlay.h"
+#include "util/cgroup.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+
+enum { GONE_TIMEOUT_MS = 30000 };
 
 int guest_list (struct vroot *root, struct names *ret_names, struct err *err)
 {
@@ -139,7 +142,8 @@ int guest_save_state (struct guest *guest, struct err *err)
 
 int guest_running (struct guest *guest, struct err *err)
 {
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  /* The monitor's is a write lock; those who wait for its end have read locks. */
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
   autoclose int fd = fd_open (guest->fd, "running", O_RDWR, 0);
 
   if (fd < 0)
@@ -147,6 +151,58 @@ int guest_running (struct guest *guest, struct err *err)
   if (fcntl (fd, F_OFD_GETLK, &lock) < 0)
     return err_errno (err, "ask for the lock of guests/%s/running", guest->name);
   return lock.l_type != F_UNLCK;
+}
+
+char *guest_container_id (const struct vroot *root, const char *name)
+{
+  return xasprintf ("%s-%.8s", name, root->id);
+}
+
+int guest_wait_gone (struct vroot *root, const char *name, struct err *err)
+{
+  autofree char *id = guest_container_id (root, name);
+  autofree char *monitor = xasprintf ("%s" GUEST_MONITOR_SUFFIX, id);
+
+  if (cgroup_sweep (monitor, GONE_TIMEOUT_MS, err) < 0 ||
+      cgroup_sweep (id, GONE_TIMEOUT_MS, err) < 0)
+    return err_wrap (err, "wait for the end of guest %s", name);
+  return 0;
+}
+
+int guest_mark_ran (struct guest *guest, struct err *err)
+{
+  autoclose int fd = fd_open (guest->fd, GUEST_RAN, O_WRONLY | O_CREAT, 0600);
+
+  if (fd < 0)
+    return err_errno (err, "create guests/%s/" GUEST_RAN, guest->name);
+  if (fsync (guest->fd) < 0)
+    return err_errno (err, "sync guests/%s", guest->name);
+  return 0;
+}
+
+int guest_has_run (struct guest *guest, struct err *err)
+{
+  if (faccessat (guest->fd, GUEST_RAN, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return 1;
+  return errno == ENOENT ? 0 : err_errno (err, "look for guests/%s/" GUEST_RAN, guest->name);
+}
+
+int guest_refuse_used (struct vroot *root, struct guest *guest, struct err *err)
+{
+  autofree char *path = xasprintf ("%s/guests/%s", root->path, guest->name);
+  autofree char *where = NULL;
+  int running = guest_running (guest, err);
+  int mounted = running ? running : overlay_in_use (path, &where, err);
+
+  if (mounted < 0)
+    return mounted;
+  if (running)
+    return err_code (err, EBUSY, "guest %s is running: stop it first (vguest %s stop)", guest->name,
+                     guest->name);
+  if (mounted)
+    return err_code (err, EBUSY, "guest %s is mounted on %s: unmount it first", guest->name, where);
+  int ran = guest_has_run (guest, err);
+  return ran <= 0 ? ran : guest_wait_gone (root, guest->name, err);
 }
 
 const char *guest_state_name (struct vroot *root, struct guest *guest, struct err *err)

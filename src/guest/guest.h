@@ -53,11 +53,34 @@ int guest_make_parts (int fd, json_object *config, json_object *state, struct er
 int guest_save_state (struct guest *guest, struct err *err);
 
 /* Finishes or undoes what a killed vguest left in this guest: a journal in txn/ is carried out, a
- * transaction without one is thrown away. The caller holds the guest's lock exclusively. */
+ * transaction without one is thrown away, and what a run left in private is folded once all its
+ * processes are gone. Does nothing while the guest runs. The caller holds the guest's lock
+ * exclusively. */
 int guest_recover (struct vroot *root, struct guest *guest, struct err *err);
+
+/* The id of the guest's container, running or for a transaction, and of its cgroup; the cgroup of
+ * what looks after a running one is that with GUEST_MONITOR_SUFFIX. The caller's string. */
+#define GUEST_MONITOR_SUFFIX ".monitor"
+char *guest_container_id (const struct vroot *root, const char *name);
+
+/* Waits until all processes of an earlier run are gone, and their mounts with them; EBUSY when that
+ * takes longer than half a minute. The guest does not run. */
+int guest_wait_gone (struct vroot *root, const char *name, struct err *err);
+
+/* The file in a guest that says that it was started and its private layer not folded since. Made
+ * before the first mount, so that it is on the disk before anything changes. */
+#define GUEST_RAN "ran"
+int guest_mark_ran (struct guest *guest, struct err *err);
+
+/* Is that mark there? 1, 0, or negative. */
+int guest_has_run (struct guest *guest, struct err *err);
 
 /* Does the guest run? 1, 0, or negative; one fcntl, no lock is taken. See runtime/live.h. */
 int guest_running (struct guest *guest, struct err *err);
+
+/* Refuses (EBUSY) with what to do when the guest runs, or somebody has its overlay mounted; then
+ * waits for what an earlier run left to be gone. The caller holds its lock in some mode. */
+int guest_refuse_used (struct vroot *root, struct guest *guest, struct err *err);
 
 /* "stopped", "running" or "mounted" (an overlay of this guest is mounted by somebody: seen in
  * /proc/self/mountinfo). Borrowed constant. NULL with @err set. */

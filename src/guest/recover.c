@@ -2,9 +2,26 @@
 #include "guest.h"
 #include "settle.h"
 
-int guest_recover (struct vroot *root, struct guest *guest, struct err *err)
+int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_report *report,
+                      struct err *err)
 {
-  autounifyreport struct unify_report report = {0};
+  autopolicy struct policy policy = {0};
+  int ran = guest_has_run (guest, err);
+
+  if (ran <= 0)
+    return ran;
+  if (policy_load (guest->fd, &policy, err) < 0 ||
+      guest_settle (root, guest, &policy, NULL, report, err) < 0)
+    return -err->code;
+  /* When a crash brings the mark back, a clean layer is looked over once more. */
+  if (unlinkat (guest->fd, GUEST_RAN, 0) < 0 && errno != ENOENT)
+    return err_errno (err, "remove guests/%s/" GUEST_RAN, guest->name);
+  return 0;
+}
+
+static int finish_fold (struct vroot *root, struct guest *guest, struct unify_report *report,
+                        struct err *err)
+{
   autopolicy struct policy policy = {0};
   int pending;
 
@@ -19,5 +36,19 @@ int guest_recover (struct vroot *root, struct guest *guest, struct err *err)
     return fold_clear (guest->fd, err);
   if (policy_load (guest->fd, &policy, err) < 0)
     return -err->code;
-  return guest_finish_fold (root, guest, &policy, &report, err);
+  return guest_finish_fold (root, guest, &policy, report, err);
+}
+
+int guest_recover (struct vroot *root, struct guest *guest, struct err *err)
+{
+  autounifyreport struct unify_report report = {0};
+  int running = guest_running (guest, err);
+
+  if (running)
+    return running < 0 ? running : 0;
+  int ran = guest_has_run (guest, err);
+  if (ran < 0 || (ran && guest_wait_gone (root, guest->name, err) < 0) ||
+      finish_fold (root, guest, &report, err) < 0)
+    return -err->code;
+  return guest_settle_run (root, guest, &report, err);
 }

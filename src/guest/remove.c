@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "remove.h"
 #include "guest/usage.h"
-#include "tree/overlay.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
@@ -12,15 +11,10 @@ static int take_away (struct vroot *root, const char *name, struct staging *stag
 {
   autoguest struct guest *guest = NULL;
   autofree char *path = xasprintf ("%s/guests/%s", root->path, name);
-  autofree char *where = NULL;
 
-  if (guest_open (root, name, GUEST_TAKEN, &guest, err) < 0)
+  if (guest_open (root, name, GUEST_TAKEN, &guest, err) < 0 ||
+      guest_refuse_used (root, guest, err) < 0)
     return -err->code;
-  int mounted = overlay_in_use (path, &where, err);
-  if (mounted < 0)
-    return mounted;
-  if (mounted)
-    return err_code (err, EBUSY, "guest %s is mounted on %s: stop it first", name, where);
   if (fd_rename (root->guests_fd, name, staging->fd, name, RENAME_NOREPLACE) < 0)
     return err_errno (err, "move %s to staging", path);
   *ret_fd = steal_fd (&guest->fd);

@@ -13,6 +13,11 @@
 int guest_settle (struct vroot *root, struct guest *guest, const struct policy *policy,
                   struct twins *wanted, struct unify_report *report, struct err *err);
 
+/* After a run: settles the private layer and removes the mark GUEST_RAN. Nothing to do without one.
+ */
+int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_report *report,
+                      struct err *err);
+
 /* Carries a written journal out to its end: apply, unify, finish. Errors of single files are
  * counted in @report. */
 int guest_finish_fold (struct vroot *root, struct guest *guest, const struct policy *policy,

@@ -9,13 +9,8 @@ int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
 {
   autounifyreport struct unify_report report = {0};
   autopolicy struct policy policy = {0};
-  const char *state = guest_state_name (root, guest, err);
 
-  if (!state)
-    return -err->code;
-  if (strcmp (state, "stopped") != 0)
-    return err_code (err, EBUSY, "it is %s: stop or unmount it first", state);
-  if (policy_load (guest->fd, &policy, err) < 0 ||
+  if (guest_refuse_used (root, guest, err) < 0 || policy_load (guest->fd, &policy, err) < 0 ||
       guest_settle (root, guest, &policy, NULL, &report, err) < 0)
     return -err->code;
   autoclose int txn_fd = fd_open_dir (guest->fd, "txn");

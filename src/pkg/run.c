@@ -55,7 +55,7 @@ static int run_container (struct vroot *root, struct guest *guest,
                           const struct run_options *options, struct container_result *ret_result,
                           struct err *err)
 {
-  autofree char *id = runtime_container_id (root, guest->name);
+  autofree char *id = guest_container_id (root, guest->name);
   autofree char *init = runtime_find_init ();
   autofree char *runtime = NULL;
   const char *hostname = NULL;

@@ -242,7 +242,7 @@ static json_object *process_object (const struct bundle *bundle,
   put (process, "user", user);
   if (bundle->init) {
     append (args, json_object_new_string (BUNDLE_INIT));
-    append (args, json_object_new_string ("--"));
+    append (args, json_object_new_string (command->args[0] ? "--" : "-P"));
   }
   for (const char *const *arg = command->args; *arg; arg++)
     append (args, json_object_new_string (*arg));

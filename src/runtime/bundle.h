@@ -24,6 +24,7 @@
 #ifndef VG_RUNTIME_BUNDLE_H
 #define VG_RUNTIME_BUNDLE_H
 
+#include "guest/settings.h"
 #include "util/json.h"
 #include <sys/types.h>
 
@@ -44,11 +45,13 @@ struct bundle_command {
 };
 
 struct bundle {
-  const char *id;                  /* names the cgroup */
-  const char *root;                /* the merged mount */
-  bool read_only;                  /* root.readonly */
-  const char *hostname;            /* NULL: left to the runtime */
-  const char *init;                /* an init program of the host, or NULL: args is pid 1 */
+  const char *id;       /* names the cgroup */
+  const char *root;     /* the merged mount */
+  bool read_only;       /* root.readonly */
+  const char *hostname; /* NULL: left to the runtime */
+  const char *init;     /* an init program of the host, or NULL: args is pid 1; without args it only
+                           waits (catatonit -P) */
+  const struct settings *settings; /* borrowed; of a guest that runs; NULL: a transaction */
   const struct bundle_bind *binds; /* may be NULL */
   size_t bind_count;
 };

@@ -2,6 +2,7 @@
 /* The caller's side of a container run. */
 #include "container.h"
 #include "supervisor.h"
+#include "util/cgroup.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
@@ -184,7 +185,7 @@ int container_run (const struct container *container, struct container_result *r
   autoclose int lock_fd = -1;
   sigset_t unblocked;
 
-  if (interrupt_check (err) < 0 || container_lock_cgroups (&lock_fd, err) < 0 ||
+  if (interrupt_check (err) < 0 || cgroup_lock (&lock_fd, err) < 0 ||
       block_signals (&unblocked, err) < 0)
     return -err->code;
   run.lock_fd = lock_fd;

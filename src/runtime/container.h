@@ -65,13 +65,4 @@ struct container_result {
 int container_run (const struct container *container, struct container_result *ret_result,
                    struct err *err);
 
-/* Removes the empty cgroups of the container @id in all hierarchies, waiting up to some seconds for
- * dying processes to leave them. @lock_fd is the lock that every user of cgroups below /vguest
- * holds shared; when nobody else holds it the then empty parents go too, and it is left exclusive,
- * to be closed soon. */
-int container_sweep_cgroups (const char *id, int lock_fd, struct err *err);
-
-/* Takes that lock shared. */
-int container_lock_cgroups (int *ret_fd, struct err *err);
-
 #endif

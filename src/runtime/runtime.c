@@ -5,7 +5,7 @@
 #include <sys/mount.h>
 
 #define CONF_PATH SYSCONFDIR "/vguest/vguest.conf"
-#define CACHE_NAME "runtime.json"
+#define CACHE_NAME ".runtime.json"
 #define PROGRAM_DIRS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 enum { CACHE_FORMAT = 1 };
@@ -42,18 +42,13 @@ char *runtime_find_init (void)
   return NULL;
 }
 
-char *runtime_container_id (const struct vroot *root, const char *name)
-{
-  return xasprintf ("%s-%.8s", name, root->id);
-}
-
 char *runtime_mount_point (struct vroot *root, struct err *err)
 {
   const char *run_dir = root_run_dir (root, err);
 
   if (!run_dir)
     return NULL;
-  autofree char *path = xasprintf ("%s/bundle", run_dir);
+  autofree char *path = xasprintf ("%s/.bundle", run_dir);
   if (mkdir (path, 0700) < 0 && errno != EEXIST) {
     err_errno (err, "make the directory %s", path);
     return NULL;
@@ -83,7 +78,7 @@ static int probe (struct vroot *root, const char *path, struct err *err)
   static const char *const env[] = {"PATH=" PROGRAM_DIRS, NULL};
   struct bundle_command command = {.args = args, .env = env, .cwd = "/"};
   autofree char *name = xasprintf ("probe-%ld", (long) getpid ());
-  autofree char *id = runtime_container_id (root, name);
+  autofree char *id = guest_container_id (root, name);
   autofree char *mount_on = runtime_mount_point (root, err);
   struct container container = {
       .runtime = path,

@@ -4,7 +4,7 @@
  * The guest's config.json ("runtime"), else vguest.conf ("runtime"), else "auto": "auto", "crun",
  * "runc", or the absolute path of another program with runc's command line. "auto" takes the first
  * of crun and runc that passes the probe: a real container over the host's own / (read-only)
- * running true. The outcome is kept in RUN/runtime.json under the program's path, size and mtime,
+ * running true. The outcome is kept in RUN/.runtime.json under the program's path, size and mtime,
  * so it costs nothing the next time; when nothing passes, all are tried again. */
 #ifndef VG_RUNTIME_RUNTIME_H
 #define VG_RUNTIME_RUNTIME_H
@@ -15,15 +15,11 @@
  * each failed, when there is none. */
 int runtime_choose (struct vroot *root, struct guest *guest, char **ret_path, struct err *err);
 
-/* The id of the container in which commands run on the stopped guest @name: one at a time, as the
- * guest's lock is held. The caller's string. */
-char *runtime_container_id (const struct vroot *root, const char *name);
-
 /* The init program of the host that is process 1 in containers (catatonit), or NULL when there is
  * none and the command itself is process 1. The caller's string. */
 char *runtime_find_init (void);
 
-/* The directory that container.mount_on needs: RUN/bundle. The caller's string; NULL with @err. */
+/* The directory that container.mount_on needs: RUN/.bundle. The caller's string; NULL with @err. */
 char *runtime_mount_point (struct vroot *root, struct err *err);
 
 #endif

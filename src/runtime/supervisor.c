@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "supervisor.h"
+#include "oci.h"
 #include "targets.h"
 #include "tree/overlay.h"
+#include "util/cgroup.h"
 #include "util/clock.h"
 #include "util/fd.h"
-#include "util/strbuf.h"
-#include "util/subprocess.h"
 #include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-enum { LOG_MAX = 1 << 20, RESOLV_CONF_MAX = 64 << 10 };
+enum { RESOLV_CONF_MAX = 64 << 10, SWEEP_TIMEOUT_MS = 3000 };
 
 static const char policy_rc_d[] = "#!/bin/sh\n"
                                   "# The guest is not running: invoke-rc.d starts nothing.\n"
@@ -22,17 +22,12 @@ struct supervisor {
   const struct container *container; /* borrowed */
   int control_fd;
   int output_fd;
-  int lock_fd;   /* see container_sweep_cgroups */
+  int lock_fd;   /* see util/cgroup.h */
   int signal_fd; /* SIGCHLD */
-  int null_fd;
-  int dir_fd;      /* container->mount_on, our tmpfs */
-  int root_fd;     /* the merged root; closed before it is unmounted */
-  char *root_path; /* mount_on/rootfs */
+  struct oci oci;
+  int root_fd; /* the merged root; closed before it is unmounted */
   char *resolv_conf;
   char *policy;
-  char *state_path;
-  char *log_path;
-  char *pid_path;
   pid_t container_pid; /* the container's first process, while it runs */
   bool ended;          /* it was reaped while we waited for another */
   int ended_status;
@@ -141,74 +136,14 @@ static void reap_rest (struct supervisor *s)
     ;
 }
 
-/* The last error in the runtime's log, whose lines are JSON objects with level and msg. */
-static char *last_message (struct supervisor *s)
+/* For the runtime's calls. */
+static int wait_for_runtime (void *data, pid_t pid, int *ret_status, struct err *err)
 {
-  autoerr struct err ignored = {0};
-  autofree char *text = NULL, *message = NULL;
-  char *save = NULL;
+  struct supervisor *s = data;
 
-  if (fd_read_file (s->dir_fd, "log", LOG_MAX, &text, NULL, &ignored) < 0)
-    return NULL;
-  for (char *line = strtok_r (text, "\n", &save); line; line = strtok_r (NULL, "\n", &save)) {
-    autojson json_object *object = NULL;
-    const char *msg = NULL;
-
-    if (json_parse_object (line, strlen (line), "log", &object, &ignored) < 0)
-      msg = line;
-    else if (json_get_string (object, "msg", NULL, &msg, &ignored) < 0 || !msg)
-      continue;
-    free (message);
-    message = xstrdup (msg);
-  }
-  return steal_ptr (&message);
-}
-
-/* Runs the runtime with @args (verb, options, id). @inherit: its descriptors are the command's. */
-static int call_runtime (struct supervisor *s, const char *const *args, bool inherit,
-                         struct err *err)
-{
-  const char *argv[16] = {s->container->runtime, "--root",       s->state_path, "--log",
-                          s->log_path,           "--log-format", "json"};
-  int out = inherit ? s->output_fd : s->null_fd;
-  struct subprocess sub = {
-      .argv = argv,
-      .stdin_fd = inherit ? s->container->stdin_fd : -1,
-      .stdout_fd = out,
-      .stderr_fd = out,
-  };
-  size_t n = 7;
-  pid_t pid = -1;
-  int status = 0;
-
-  for (; *args && n < 15; args++)
-    argv[n++] = *args;
-  argv[n] = NULL;
-  if (unlinkat (s->dir_fd, "log", 0) < 0 && errno != ENOENT)
-    return err_errno (err, "remove %s", s->log_path);
-  if (subprocess_start (&sub, &pid, err) < 0 || wait_for (s, pid, &status, err) < 0)
+  if (wait_for (s, pid, ret_status, err) < 0)
     return -err->code;
-  if (s->killed)
-    return err_code (err, ERR_INTERRUPTED, "interrupted");
-  if (status == 0)
-    return 0;
-  autofree char *message = last_message (s);
-  autofree char *end = subprocess_describe (status);
-  return err_code (err, EIO, "%s %s: %s", s->container->runtime, argv[7], message ? message : end);
-}
-
-static int read_pid (struct supervisor *s, struct err *err)
-{
-  autofree char *text = NULL;
-  char *end;
-
-  if (fd_read_file (s->dir_fd, "pid", 64, &text, NULL, err) < 0)
-    return err_wrap (err, "the runtime's pid file");
-  long pid = strtol (text, &end, 10);
-  if (pid < 2 || (*end && *end != '\n'))
-    return err_code (err, EIO, "the runtime's pid file says \"%s\"", text);
-  s->container_pid = (pid_t) pid;
-  return 0;
+  return s->killed ? err_code (err, ERR_INTERRUPTED, "interrupted") : 0;
 }
 
 /* Tells the user through the command's own stderr. */
@@ -262,7 +197,7 @@ static int write_config (struct supervisor *s, const struct bundle_command *comm
   };
   struct bundle bundle = {
       .id = s->container->id,
-      .root = s->root_path,
+      .root = s->oci.root_path,
       .read_only = s->container->read_only,
       .hostname = s->container->hostname,
       .init = s->container->init,
@@ -273,7 +208,7 @@ static int write_config (struct supervisor *s, const struct bundle_command *comm
 
   if (bundle_config (&bundle, command, &config, err) < 0)
     return -err->code;
-  return json_write_file (s->dir_fd, "config.json", config, err);
+  return json_write_file (s->oci.dir_fd, "config.json", config, err);
 }
 
 /* The time since *@since, which becomes now. */
@@ -287,11 +222,7 @@ static uint64_t lap (uint64_t *since)
 
 static int run_command (struct supervisor *s, const struct bundle_command *command, struct err *err)
 {
-  const char *id = s->container->id;
-  const char *const create[] = {
-      "create", "--bundle", s->container->mount_on, "--pid-file", s->pid_path, id, NULL};
-  const char *const start[] = {"start", id, NULL};
-  const char *const delete[] = {"delete", id, NULL};
+  const struct oci_streams streams = {s->container->stdin_fd, s->output_fd, s->output_fd};
   int status = 0;
 
   s->result.commands++;
@@ -302,10 +233,10 @@ static int run_command (struct supervisor *s, const struct bundle_command *comma
   if (write_config (s, command, err) < 0)
     return -err->code;
   uint64_t time = clock_us ();
-  if (call_runtime (s, create, /* inherit= */ true, err) < 0 || read_pid (s, err) < 0)
+  if (oci_create (&s->oci, &streams, NULL, &s->container_pid, err) < 0)
     return -err->code;
   s->result.create_us += lap (&time);
-  if (call_runtime (s, start, /* inherit= */ false, err) < 0)
+  if (oci_start (&s->oci, err) < 0)
     return -err->code;
   s->result.start_us += lap (&time);
   int ret = wait_for (s, s->container_pid, &status, err);
@@ -319,7 +250,7 @@ static int run_command (struct supervisor *s, const struct bundle_command *comma
   s->result.status = WIFSIGNALED (status) ? 128 + WTERMSIG (status) : WEXITSTATUS (status);
   if (s->killed) /* the runtime would be killed by no one, but there may be little time */
     return 0;
-  ret = call_runtime (s, delete, /* inherit= */ false, err);
+  ret = oci_delete (&s->oci, err);
   s->result.delete_us += lap (&time);
   return ret;
 }
@@ -334,19 +265,10 @@ static int make_bundle_dir (struct supervisor *s, struct err *err)
     return -err->code;
   if (mount ("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
     return err_errno (err, "mount /proc for the container's runtime");
-  if (mount ("vguest", dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0)
-    return err_errno (err, "mount a tmpfs on %s", dir);
-  s->dir_fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (s->dir_fd < 0)
-    return err_errno (err, "open %s", dir);
-  if (mkdirat (s->dir_fd, "rootfs", 0755) < 0 || mkdirat (s->dir_fd, "state", 0700) < 0)
-    return err_errno (err, "make directories in %s", dir);
-  s->root_path = xasprintf ("%s/rootfs", dir);
+  if (oci_mount (&s->oci, dir, err) < 0)
+    return -err->code;
   s->resolv_conf = xasprintf ("%s/resolv.conf", dir);
   s->policy = xasprintf ("%s/policy-rc.d", dir);
-  s->state_path = xasprintf ("%s/state", dir);
-  s->log_path = xasprintf ("%s/log", dir);
-  s->pid_path = xasprintf ("%s/pid", dir);
   return 0;
 }
 
@@ -358,8 +280,9 @@ static int prepare_guest (struct supervisor *s, struct targets *targets, struct 
   if (access ("/etc/resolv.conf", F_OK) == 0 &&
       fd_read_file (AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &resolv, &len, err) < 0)
     return -err->code;
-  if (fd_write_file (s->dir_fd, "resolv.conf", resolv ? resolv : "", len, 0644, err) < 0 ||
-      fd_write_file (s->dir_fd, "policy-rc.d", policy_rc_d, strlen (policy_rc_d), 0755, err) < 0)
+  if (fd_write_file (s->oci.dir_fd, "resolv.conf", resolv ? resolv : "", len, 0644, err) < 0 ||
+      fd_write_file (s->oci.dir_fd, "policy-rc.d", policy_rc_d, strlen (policy_rc_d), 0755, err) <
+          0)
     return -err->code;
   for (const char *const *point = bundle_mount_points; *point; point++)
     if (targets_prepare (targets, s->root_fd, *point, /* directory= */ true, err) < 0)
@@ -386,7 +309,7 @@ static int unmount_root (struct supervisor *s, struct err *err)
 {
   close (s->root_fd);
   s->root_fd = -1;
-  if (umount2 (s->root_path, 0) < 0)
+  if (umount2 (s->oci.root_path, 0) < 0)
     return err_errno (err, "unmount the guest's root");
   return 0;
 }
@@ -398,9 +321,9 @@ static int supervise (struct supervisor *s, struct err *err)
   uint64_t time = clock_us ();
 
   if (make_bundle_dir (s, err) < 0 ||
-      s->container->mount (s->container->mount_data, s->root_path, err) < 0)
+      s->container->mount (s->container->mount_data, s->oci.root_path, err) < 0)
     return -err->code;
-  s->root_fd = open (s->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  s->root_fd = open (s->oci.root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (s->root_fd < 0)
     return err_errno (err, "open the guest's root");
   s->result.mount_us = lap (&time);
@@ -413,7 +336,9 @@ static int supervise (struct supervisor *s, struct err *err)
   if (unmount_root (s, &end_err) < 0 && ret == 0)
     ret = err_code (err, end_err.code, "%s", err_text (&end_err));
   /* delete has done it, unless the run was cut short. */
-  if (container_sweep_cgroups (s->container->id, s->lock_fd, &end_err) < 0 && ret == 0)
+  if ((cgroup_sweep (s->container->id, SWEEP_TIMEOUT_MS, &end_err) < 0 ||
+       cgroup_sweep_parents (s->lock_fd, &end_err) < 0) &&
+      ret == 0)
     ret = err_code (err, end_err.code, "%s", err_text (&end_err));
   return ret;
 }
@@ -434,9 +359,6 @@ static int set_up (struct supervisor *s, struct err *err)
   s->signal_fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (s->signal_fd < 0)
     return err_errno (err, "make a signalfd");
-  s->null_fd = open ("/dev/null", O_RDWR | O_CLOEXEC);
-  if (s->null_fd < 0)
-    return err_errno (err, "open /dev/null");
   return 0;
 }
 
@@ -449,8 +371,12 @@ void supervisor_main (const struct container *container, int control_fd, int out
       .output_fd = output_fd,
       .lock_fd = lock_fd,
       .signal_fd = -1,
-      .null_fd = -1,
-      .dir_fd = -1,
+      .oci = {.runtime = container->runtime,
+              .id = container->id,
+              .wait = wait_for_runtime,
+              .wait_data = &s,
+              .dir_fd = -1,
+              .null_fd = -1},
       .root_fd = -1,
   };
   struct supervisor_report report = {0};

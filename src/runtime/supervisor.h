@@ -13,7 +13,7 @@ struct supervisor_report {
 
 /* The supervisor's life, as process 1 of a new pid namespace; @control_fd is its end of a stream
  * socket: the caller writes signal numbers, one byte each, and reads the report. @output_fd: where
- * the commands' output goes, or -1. @lock_fd: see container_sweep_cgroups. */
+ * the commands' output goes, or -1. @lock_fd: see util/cgroup.h. */
 void supervisor_main (const struct container *container, int control_fd, int output_fd, int lock_fd)
     __attribute__ ((noreturn));
 

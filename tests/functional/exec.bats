@@ -4,22 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/common
-
-# A root file system from the host's own shell and tools, with the libraries they need.
-make_tools_template () {
-  local dir=$1 tool program file
-  make_small_template "$dir"
-  mkdir -p "$dir"/{proc,sys,usr/sbin}
-  for tool in sh cat sleep true touch ls rm mkdir mv ln chmod chown id hostname stat env sort \
-    mount mknod; do
-    program=$(type -P "$tool") || skip "needs $tool"
-    cp -L "$program" "$dir/bin/$tool"
-    while read -r file; do
-      mkdir -p "$dir${file%/*}"
-      [ -e "$dir$file" ] || cp -L "$file" "$dir$file"
-    done < <(ldd "$program" | grep -o '/[^ ]*')
-  done
-}
+load ../lib/guests
 
 setup () {
   common_setup
@@ -49,10 +34,6 @@ guest_file () {
   done
 }
 
-run_dir () {
-  echo "/run/vguest/@$(sed -n 's/.*"id": *"\([0-9a-f]*\)".*/\1/p' "$VGUEST_ROOT/root.json")"
-}
-
 # No process, cgroup or mount of this root's containers.
 assert_no_containers () {
   local id
@@ -73,16 +54,6 @@ assert_no_containers () {
     echo "a transaction was left"
     return 1
   fi
-}
-
-wait_for () {
-  local _
-  for _ in {1..100}; do
-    if "$@"; then return 0; fi
-    sleep 0.05
-  done
-  echo "waited in vain: $*"
-  return 1
 }
 
 # Waits for a process of this shell; its exit status to $status.
@@ -343,9 +314,9 @@ web1
 
 @test "what does not work as runtime is told, and the choice is remembered" {
   local config=$VGUEST_ROOT/guests/web1/config.json
-  [ -e "$(run_dir)/runtime.json" ] && rm "$(run_dir)/runtime.json"
+  [ -e "$(run_dir)/.runtime.json" ] && rm "$(run_dir)/.runtime.json"
   vguest web1 exec -- true
-  grep -q '"works": true' "$(run_dir)/runtime.json"
+  grep -q '"works": true' "$(run_dir)/.runtime.json"
   sed -i 's|{|{ "runtime": "/bin/false",|' "$config"
   run vguest web1 exec -- true
   assert_status 1

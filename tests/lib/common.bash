@@ -53,6 +53,7 @@ common_setup () {
 
 common_teardown () {
   [ -n "${T:-}" ] || return 0
+  end_guests
   unmount_below "$T"
   if [ -e "$VGUEST_ROOT/root.json" ]; then
     local id
@@ -63,6 +64,18 @@ common_teardown () {
     fi
   fi
   rm -rf --one-file-system "$T"
+}
+
+# Ends what still runs of this root's guests.
+end_guests () {
+  local id
+  compgen -G "$VGUEST_ROOT/guests/*/running" >/dev/null || return 0
+  timeout 60 vguest -q --all stop --timeout 0 >/dev/null 2>&1 3>&- && return 0
+  id=$(sed -n 's/.*"id": *"\([0-9a-f]\{8\}\).*/\1/p' "$VGUEST_ROOT/root.json")
+  find /sys/fs/cgroup -path "*/vguest/*-$id*/cgroup.procs" -exec cat {} + 2>/dev/null |
+    xargs -r kill -9 2>/dev/null || true
+  sleep 0.5
+  find /sys/fs/cgroup -path "*/vguest/*-$id*" -type d -depth -exec rmdir {} + 2>/dev/null || true
 }
 
 # Unmounts all that is mounted on or below a directory, or has it as a layer, deepest first.
