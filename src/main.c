@@ -8,7 +8,7 @@
 static const struct command commands[] = {
     {"vguest", "build", "-m METHOD [OPTION…] -- ARG…", "make guests", cmd_build},
     {"vguest", "delete", "[--yes]", "delete guests and what only they used", cmd_delete},
-    {"vguest-stat", NULL, "[NAME…]", "show guests and what they share", cmd_stat},
+    {"vguest-stat", NULL, "[NAME…]", "show guests: what runs, and what they share", cmd_stat},
     {"vstore", "gc", "[-n]", "remove objects that no tree uses", cmd_store_gc},
     {"vguest", "start", "[OPTION…]", "start guests", cmd_start},
     {"vguest", "stop", "[OPTION…]", "stop guests", cmd_stop},
@@ -42,7 +42,7 @@ static const struct program programs[] = {
     {"vtemplate", "[OPTION…] VERB [ARG…]", "manage templates"},
     {"vhashify", "[OPTION…] SELECTION", "unify guests"},
     {"vstore", "[OPTION…] VERB", "look after the store"},
-    {"vguest-stat", "[OPTION…]", "show guests and what they share"},
+    {"vguest-stat", "[OPTION…]", "show guests: what runs, and what they share"},
     {"vapt-get", "[OPTION…] SELECTION -- ARG…", "run apt-get in many guests"},
     {NULL, NULL, NULL},
 };

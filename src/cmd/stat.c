@@ -1,71 +1,87 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vguest-stat [--json] [SELECTION] */
-#include "cmd/cmd.h"
-#include "guest/usage.h"
+/* vguest-stat [--disk] [--interval S] [--json] [SELECTION] */
+#include "stat.h"
+#include "cmd.h"
+#include "util/clock.h"
 #include "util/fd.h"
-#include "util/progress.h"
 #include <inttypes.h>
+#include <time.h>
 
 static const char usage_text[] =
-    "Usage: vguest-stat [--json] [NAME…|--all] [--exclude PATTERN]\n"
-    "Shows the guests and what they share. SIZE is that of the files a guest sees; SHARED and OWN\n"
-    "are on the disk, by blocks: together what du says of the guest's directory. SHARED is used "
-    "by\n"
-    "another guest or a template as well; OWN is freed when the guest is deleted. The bytes saved\n"
-    "are what all guests would take without sharing among them, minus what they take.\n";
+    "Usage: vguest-stat [OPTION…] [NAME…|--all]\n"
+    "Shows the guests: what runs and what it takes, and with --disk what they share.\n"
+    "PID is that of a guest's first process. %CPU, of one processor, is the average since the\n"
+    "start, as ps tells it; with --interval it is that of these seconds, as top does. TIME is\n"
+    "processor time in minutes and seconds.\n"
+    "With --disk: SIZE is that of the files a guest sees; SHARED and OWN are on the disk, by\n"
+    "blocks: together what du says of the guest's directory. SHARED is used by another guest or\n"
+    "a template as well; OWN is freed when the guest is deleted. The bytes saved are what all\n"
+    "guests would take without sharing among them, minus what they take.\n";
 
-struct row {
-  char *name;
-  char *state;
-  char *template;
-  struct usage usage;
-};
-
-struct table {
-  struct row *rows; /* owned */
-  size_t count;
-};
-
-static void table_release (struct table *table)
+void stat_table_release (struct stat_table *table)
 {
   for (size_t i = 0; i < table->count; i++) {
     free (table->rows[i].name);
-    free (table->rows[i].state);
     free (table->rows[i].template);
+    live_info_release (&table->rows[i].info);
   }
   free (table->rows);
+  usage_map_release (&table->map);
 }
 
-static int add_row (struct vroot *root, struct guest *guest, const struct usage *usage,
-                    struct table *table, struct err *err)
+static const char *state_name (struct vroot *root, struct guest *guest,
+                               const struct live_info *info, struct err *err)
+{
+  switch (info->state) {
+  case LIVE_STARTING:
+    return "starting";
+  case LIVE_RUNNING:
+    return "running";
+  case LIVE_STOPPING:
+    return "stopping";
+  default:
+    return guest_state_name (root, guest, err);
+  }
+}
+
+/* What a guest that ends just now has not any more is not known. */
+static void read_usage (const struct live_info *info, struct live_usage *ret_usage)
+{
+  autoerr struct err ignored = {0};
+
+  if (live_usage_read (info, ret_usage, &ignored) < 0)
+    *ret_usage = (struct live_usage){-1, -1, -1, -1};
+}
+
+static int fill_row (struct vroot *root, struct guest *guest, struct stat_row *row, struct err *err)
 {
   const char *template = NULL;
-  const char *state = guest_state_name (root, guest, err);
 
-  if (!state || json_get_string (guest->state, "template", NULL, &template, err) < 0)
-    return err_wrap (err, "guest %s", guest->name);
-  table->rows[table->count++] = (struct row){
-      .name = xstrdup (guest->name),
-      .state = xstrdup (state),
-      .template = template ? xstrdup (template) : NULL,
-      .usage = *usage,
-  };
+  *row = (struct stat_row){.name = xstrdup (guest->name), .usage = {-1, -1, -1, -1}};
+  if (live_info_read (root, guest, &row->info, err) < 0)
+    return -err->code;
+  row->state = state_name (root, guest, &row->info, err);
+  if (!row->state || json_get_string (guest->state, "template", NULL, &template, err) < 0)
+    return -err->code;
+  row->template = template ? xstrdup (template) : NULL;
+  row->cpu_percent = -1;
+  if (row->info.state == LIVE_STOPPED)
+    return 0;
+  read_usage (&row->info, &row->usage);
+  int64_t seconds = (int64_t) time (NULL) - row->info.started;
+  if (row->usage.cpu_us >= 0 && row->info.started > 0)
+    row->cpu_percent = (double) row->usage.cpu_us / 1e4 / (double) (seconds > 0 ? seconds : 1);
   return 0;
 }
 
-/* All guests are scanned, as the bytes saved are the host's; the selected ones get a row. */
-static int scan (struct vroot *root, const struct names *existing, const struct names *selected,
-                 struct usage_map *map, struct table *table, struct err *err)
+static int fill_table (struct vroot *root, const struct names *selected, struct stat_table *table,
+                       struct err *err)
 {
-  if (usage_map_load (root, map, err) < 0)
-    return -err->code;
-  table->rows = xcalloc (existing->count, sizeof *table->rows);
-  for (size_t i = 0; i < existing->count; i++) {
-    const char *name = existing->items[i];
+  table->rows = xcalloc (selected->count + 1, sizeof *table->rows);
+  for (size_t i = 0; i < selected->count; i++) {
+    const char *name = selected->items[i];
     autoguest struct guest *guest = NULL;
-    struct usage usage;
 
-    progress_show ("scan", i, existing->count, "guests");
     if (guest_open (root, name, GUEST_PEEK, &guest, err) < 0) {
       /* Deleted, or replaced, since the list was made. */
       if (faccessat (root->guests_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
@@ -74,97 +90,191 @@ static int scan (struct vroot *root, const struct names *existing, const struct 
       }
       return -err->code;
     }
-    if (usage_scan (map, &guest->fd, 1, &usage, err) < 0)
+    struct stat_row *row = &table->rows[table->count++];
+    if (fill_row (root, guest, row, err) < 0)
       return err_wrap (err, "guest %s", name);
-    if (faccessat (root->guests_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-        names_has (selected, name) && add_row (root, guest, &usage, table, err) < 0)
-      return -err->code;
+    table->running += row->info.state != LIVE_STOPPED;
   }
   return 0;
 }
 
-static void print_json_table (const struct usage_map *map, const struct table *table)
+/* Waits, and makes the percentages those of that time. */
+static void sample (struct stat_table *table, double interval)
+{
+  uint64_t start = clock_us ();
+  time_t seconds = (time_t) interval;
+  struct timespec pause = {.tv_sec = seconds,
+                           .tv_nsec = (long) ((interval - (double) seconds) * 1e9)};
+
+  while (nanosleep (&pause, &pause) < 0 && errno == EINTR)
+    ;
+  for (size_t i = 0; i < table->count; i++) {
+    struct stat_row *row = &table->rows[i];
+    int64_t before = row->usage.cpu_us;
+
+    if (row->info.state == LIVE_STOPPED)
+      continue;
+    read_usage (&row->info, &row->usage);
+    double took = (double) (clock_us () - start);
+    row->cpu_percent = before < 0 || row->usage.cpu_us < before
+                           ? -1
+                           : (double) (row->usage.cpu_us - before) * 100 / took;
+  }
+}
+
+static void add_number (json_object *object, const char *key, int64_t value, int64_t unknown)
+{
+  json_object_object_add (object, key, value == unknown ? NULL : json_object_new_int64 (value));
+}
+
+static json_object *row_to_json (const struct stat_row *row, bool disk)
+{
+  json_object *guest = json_object_new_object (), *addresses = json_object_new_array ();
+  bool known = row->info.state != LIVE_STOPPED && row->info.started > 0;
+  const struct live_usage *usage = &row->usage;
+
+  for (size_t i = 0; i < row->info.addresses.count; i++)
+    json_object_array_add (addresses, json_object_new_string (row->info.addresses.items[i]));
+  json_set_string (guest, "name", row->name);
+  json_set_string (guest, "state", row->state);
+  json_object_object_add (guest, "template",
+                          row->template ? json_object_new_string (row->template) : NULL);
+  add_number (guest, "pid", row->info.init_pid, 0);
+  add_number (guest, "monitor_pid", row->info.monitor_pid, 0);
+  add_number (guest, "started", known ? row->info.started : 0, 0);
+  add_number (guest, "uptime_seconds", known ? time (NULL) - row->info.started : -1, -1);
+  add_number (guest, "processes", usage->processes, -1);
+  add_number (guest, "memory_bytes", usage->memory_bytes, -1);
+  add_number (guest, "memory_limit_bytes", usage->memory_limit_bytes, -1);
+  add_number (guest, "cpu_us", usage->cpu_us, -1);
+  autofree char *percent = xasprintf ("%.2f", row->cpu_percent);
+  json_object_object_add (
+      guest, "cpu_percent",
+      row->cpu_percent < 0 ? NULL : json_object_new_double_s (row->cpu_percent, percent));
+  json_object_object_add (guest, "addresses", addresses);
+  if (disk)
+    stat_disk_to_json (row, guest);
+  return guest;
+}
+
+static void print_json_table (const struct stat_table *table, bool disk)
 {
   autojson json_object *object = json_object_new_object ();
-  json_object *guests = json_object_new_array (), *store = json_object_new_object ();
+  json_object *guests = json_object_new_array ();
 
-  for (size_t i = 0; i < table->count; i++) {
-    const struct row *row = &table->rows[i];
-    json_object *guest = json_object_new_object ();
-
-    json_set_string (guest, "name", row->name);
-    json_set_string (guest, "state", row->state);
-    json_object_object_add (guest, "template",
-                            row->template ? json_object_new_string (row->template) : NULL);
-    json_set_int (guest, "apparent_bytes", (int64_t) row->usage.apparent_bytes);
-    json_set_int (guest, "shared_bytes", (int64_t) row->usage.shared_bytes);
-    json_set_int (guest, "own_bytes", (int64_t) row->usage.own_bytes);
-    json_set_int (guest, "files", (int64_t) row->usage.files);
-    json_object_array_add (guests, guest);
-  }
-  json_set_int (store, "objects", (int64_t) map->store_objects);
-  json_set_int (store, "bytes", (int64_t) map->store_bytes);
+  for (size_t i = 0; i < table->count; i++)
+    json_object_array_add (guests, row_to_json (&table->rows[i], disk));
   json_object_object_add (object, "guests", guests);
-  json_object_object_add (object, "store", store);
-  json_set_int (object, "saved_bytes", (int64_t) (map->guests_bytes - map->union_bytes));
+  json_set_int (object, "running", (int64_t) table->running);
+  if (disk)
+    stat_store_to_json (table, object);
   print_json (object);
 }
 
-static void print_row (int width, const char *name, const char *state, const char *template,
-                       const struct usage *usage)
+/* "42s", "12m05s", "3h07m", "12d04h": the caller's string. */
+static char *format_uptime (int64_t started)
 {
-  autofree char *apparent = format_bytes (usage->apparent_bytes);
-  autofree char *shared = format_bytes (usage->shared_bytes);
-  autofree char *own = format_bytes (usage->own_bytes);
+  int64_t s = (int64_t) time (NULL) - started;
 
-  printf ("%-*s %-7s %-12s %10s %10s %10s %7" PRIu64 "\n", width, name, state, template, apparent,
-          shared, own, usage->files);
+  if (started <= 0)
+    return xstrdup ("-");
+  if (s < 0)
+    s = 0;
+  if (s < 60)
+    return xasprintf ("%" PRId64 "s", s);
+  if (s < 3600)
+    return xasprintf ("%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
+  if (s < 86400)
+    return xasprintf ("%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
+  return xasprintf ("%" PRId64 "d%02" PRId64 "h", s / 86400, s / 3600 % 24);
 }
 
-static void print_table (const struct usage_map *map, const struct table *table)
+/* Without the length of the prefix, which is a matter of configuration. */
+static char *format_addresses (const struct names *addresses)
 {
-  struct usage total = {0};
-  int width = 5;
+  autostrbuf struct strbuf text = STRBUF_INIT (4096);
 
-  for (size_t i = 0; i < table->count; i++)
-    if ((int) strlen (table->rows[i].name) > width)
-      width = (int) strlen (table->rows[i].name);
-  printf ("%-*s %-7s %-12s %10s %10s %10s %7s\n", width, "NAME", "STATE", "TEMPLATE", "SIZE",
-          "SHARED", "OWN", "FILES");
+  for (size_t i = 0; i < addresses->count; i++)
+    strbuf_addf (&text, "%s%.*s", i ? "," : "", (int) strcspn (addresses->items[i], "/"),
+                 addresses->items[i]);
+  return xstrdup (text.len ? strbuf_str (&text) : "-");
+}
+
+static char *number_or_dash (int64_t number, int64_t unknown)
+{
+  return number == unknown ? xstrdup ("-") : xasprintf ("%" PRId64, number);
+}
+
+static void print_row (const struct stat_row *row, int name_width, int address_width)
+{
+  const struct live_usage *usage = &row->usage;
+  autofree char *pid = number_or_dash (row->info.init_pid, 0);
+  autofree char *uptime = format_uptime (row->info.state == LIVE_STOPPED ? 0 : row->info.started);
+  autofree char *processes = number_or_dash (usage->processes, -1);
+  autofree char *memory =
+      usage->memory_bytes < 0 ? xstrdup ("-") : format_bytes ((uint64_t) usage->memory_bytes);
+  autofree char *percent =
+      row->cpu_percent < 0 ? xstrdup ("-") : xasprintf ("%.1f", row->cpu_percent);
+  autofree char *cpu_time = usage->cpu_us < 0
+                                ? xstrdup ("-")
+                                : xasprintf ("%" PRId64 ":%05.2f", usage->cpu_us / 60000000,
+                                             (double) (usage->cpu_us % 60000000) / 1e6);
+  autofree char *addresses = format_addresses (&row->info.addresses);
+
+  printf ("%-*s %-8s %7s %7s %5s %10s %5s %8s %-*s %s\n", name_width, row->name, row->state, pid,
+          uptime, processes, memory, percent, cpu_time, address_width, addresses,
+          row->template ? row->template : "-");
+}
+
+static void print_table (const struct stat_table *table)
+{
+  int name_width = 4, address_width = 7;
+
   for (size_t i = 0; i < table->count; i++) {
-    const struct row *row = &table->rows[i];
+    autofree char *addresses = format_addresses (&table->rows[i].info.addresses);
 
-    print_row (width, row->name, row->state, row->template ? row->template : "-", &row->usage);
-    total.apparent_bytes += row->usage.apparent_bytes;
-    total.shared_bytes += row->usage.shared_bytes;
-    total.own_bytes += row->usage.own_bytes;
-    total.files += row->usage.files;
+    if ((int) strlen (table->rows[i].name) > name_width)
+      name_width = (int) strlen (table->rows[i].name);
+    if ((int) strlen (addresses) > address_width)
+      address_width = (int) strlen (addresses);
   }
-  print_row (width, "total", "", "", &total);
-  autofree char *store = format_bytes (map->store_bytes);
-  autofree char *together = format_bytes (map->union_bytes);
-  autofree char *saved = format_bytes (map->guests_bytes - map->union_bytes);
-  printf ("\nAll guests together take %s, %s less than without sharing.\n"
-          "The store has %" PRIu64 " objects, %s.\n",
-          together, saved, map->store_objects, store);
+  printf ("%-*s %-8s %7s %7s %5s %10s %5s %8s %-*s %s\n", name_width, "NAME", "STATE", "PID",
+          "UPTIME", "PROCS", "MEMORY", "%CPU", "TIME", address_width, "ADDRESS", "TEMPLATE");
+  for (size_t i = 0; i < table->count; i++)
+    print_row (&table->rows[i], name_width, address_width);
+}
+
+static int parse_interval (const char *text, double *ret_interval, struct err *err)
+{
+  char *end;
+
+  *ret_interval = strtod (text, &end);
+  if (end == text || *end || !(*ret_interval > 0 && *ret_interval <= 3600))
+    return err_code (err, ERR_USAGE, "bad --interval \"%s\": seconds are expected, above 0", text);
+  return 0;
 }
 
 int cmd_stat (struct context *context, int argc, char **argv, struct err *err)
 {
   autoselection struct selection selection = {0};
+  bool disk = false;
+  const char *interval_text = NULL;
   const struct option_spec specs[] = {
       {"all", 0, NULL, "all guests (the default)", &selection.all, NULL, NULL},
       {"exclude", 0, "PATTERN", "but not these", NULL, NULL, &selection.exclude},
+      {"disk", 0, NULL, "files and disk space, and what is shared", &disk, NULL, NULL},
+      {"interval", 0, "SECONDS", "take %CPU over these seconds", NULL, &interval_text, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
   autoroot struct vroot *root = NULL;
   autonames struct names existing = {0}, selected = {0};
-  autousagemap struct usage_map map = {0};
-  struct table table = {0};
+  autostattable struct stat_table table = {0};
+  double interval = 0;
   int first, dashes;
 
   if (options_parse (context, specs, /* stop_early= */ false, usage_text, argc, argv, &first,
-                     &dashes, err) < 0)
+                     &dashes, err) < 0 ||
+      (interval_text && parse_interval (interval_text, &interval, err) < 0))
     return -err->code;
   for (int i = first; i < argc; i++)
     if (strcmp (argv[i], "--") != 0)
@@ -176,12 +286,16 @@ int cmd_stat (struct context *context, int argc, char **argv, struct err *err)
   if ((existing.count || selection.patterns.count) &&
       selection_resolve (&selection, &existing, &selected, err) < 0)
     return -err->code;
-  int ret = scan (root, &existing, &selected, &map, &table, err);
-  progress_clear ();
-  if (ret == 0 && context->json)
-    print_json_table (&map, &table);
-  else if (ret == 0)
-    print_table (&map, &table);
-  table_release (&table);
-  return ret;
+  if (fill_table (root, &selected, &table, err) < 0 ||
+      (disk && stat_scan_disk (root, &existing, &table, err) < 0))
+    return -err->code;
+  if (interval > 0 && table.running)
+    sample (&table, interval);
+  if (context->json)
+    print_json_table (&table, disk);
+  else if (disk)
+    stat_print_disk (&table);
+  else
+    print_table (&table);
+  return 0;
 }

@@ -78,7 +78,7 @@ guests () {
   vguest -q '*' delete --yes
   vtemplate -q delete --yes small
   [ -z "$(find "$VGUEST_ROOT/store" -type f)" ]
-  [ "$(vguest-stat --json | jq -c '[.store.objects, .store.bytes, .saved_bytes]')" = "[0,0,0]" ]
+  [ "$(vguest-stat --disk --json | jq -c '[.store.objects, .store.bytes, .saved_bytes]')" = "[0,0,0]" ]
 }
 
 @test "a mounted guest is refused, the others go" {

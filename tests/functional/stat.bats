@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# vguest-stat: what guests take and share.
+# vguest-stat: what guests take and share. Running guests: see running.bats.
 
 load ../lib/common
 
@@ -19,7 +19,7 @@ du_bytes () {
 # Shared and own bytes of each guest are what du says, and saved_bytes what sharing saves.
 assert_agrees_with_du () {
   local guest sum=0 each
-  run vguest-stat --json
+  run vguest-stat --disk --json
   assert_status 0
   for guest in $(guests); do
     each=$(du_bytes "$GUESTS/$guest")
@@ -34,7 +34,7 @@ assert_agrees_with_du () {
 }
 
 member () { # GUEST MEMBER
-  vguest-stat --json | jq -r ".guests[] | select(.name == \"$1\") | .$2"
+  vguest-stat --disk --json | jq -r ".guests[] | select(.name == \"$1\") | .$2"
 }
 
 # The names of the guests that are there, in one line.
@@ -43,11 +43,13 @@ guests () {
 }
 
 @test "without guests" {
-  run vguest-stat --json
+  run vguest-stat --disk --json
   assert_status 0
   [ "$(json '.guests | length')" = 0 ]
   [ "$(json .saved_bytes)" = 0 ]
   run vguest-stat
+  assert_status 0
+  run vguest-stat --disk
   assert_status 0
   run vguest-stat nobody
   assert_status 5
@@ -129,11 +131,30 @@ guests () {
   [ "$(json '[.guests[].name] | join(" ")')" = "web2 web3" ]
   run vguest-stat --json --exclude 'web[2-3]'
   [ "$(json '[.guests[].name] | join(" ")')" = "web1" ]
-  run vguest-stat
+  run vguest-stat --disk
   assert_status 0
   assert_contains "$output" "web3"
   assert_contains "$output" "total"
   [ "$(awk '{ if (length ($0) > max) max = length ($0) } END { print max }' <<<"$output")" -le 80 ]
+}
+
+@test "without --disk: who runs, and no walk over trees" {
+  vguest -q 'web[1-3]' build -m clone -- -s small
+  run vguest-stat
+  assert_status 0
+  [ "${lines[0]%% *}" = NAME ]
+  assert_contains "${lines[2]}" "web2 stopped"
+  assert_contains "${lines[2]}" "small"
+  [ "$(awk '{ if (length ($0) > max) max = length ($0) } END { print max }' <<<"$output")" -le 80 ]
+  run vguest-stat --json
+  [ "$(json .running)" = 0 ]
+  [ "$(json '.guests[1] | [.name, .state, .template, .pid, .memory_bytes, .own_bytes] | @json')" = \
+    '["web2","stopped","small",null,null,null]' ]
+  run vguest-stat --interval soon
+  assert_status 2
+  skip_unless_program strace
+  strace -f -qq -o "$T/trace" -e trace=getdents64 vguest-stat >/dev/null
+  [ "$(wc -l <"$T/trace")" -lt 5 ]
 }
 
 @test "readers do not wait, and guests may vanish meanwhile" {
@@ -142,13 +163,14 @@ guests () {
   exec 8<>"$VGUEST_ROOT/lock"
   flock 8
   flock "$GUESTS/web1/lock" timeout 10 vguest-stat --no-wait >/dev/null 8>&-
+  flock "$GUESTS/web1/lock" timeout 10 vguest-stat --disk --no-wait >/dev/null 8>&-
   exec 8>&-
   (for i in {1..15}; do
     vguest -q 'x[1-5]' build -m clone -- -s small
     vguest -q 'x*' delete --yes
   done) &
   for i in {1..60}; do
-    run vguest-stat --json
+    run vguest-stat --disk --json
     assert_status 0
     [ "$(json '.guests[0].name')" = web1 ]
   done
@@ -161,7 +183,7 @@ guests () {
   (cd "$T/many" && for i in {1..500}; do echo "$i" >"file$i"; done)
   vtemplate -q import many "$T/many"
   vguest -q 'm[01-20]' build -m clone -- -s many
-  strace -f -qq -o "$T/trace" -e trace=newfstatat,statx,fstat vguest-stat >/dev/null
+  strace -f -qq -o "$T/trace" -e trace=newfstatat,statx,fstat vguest-stat --disk >/dev/null
   [ "$(grep -c '"file' "$T/trace")" = 0 ]
   [ "$(wc -l <"$T/trace")" -lt 1500 ]
 }
