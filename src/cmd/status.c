@@ -169,7 +169,7 @@ int cmd_kill (struct context *context, int argc, char **argv, struct err *err)
   autoroot struct vroot *root = NULL;
   autonames struct names names = {0};
   size_t failed = 0;
-  int first, dashes, signal;
+  int first, dashes, signal = 0;
 
   if (options_parse (context, specs, /* stop_early= */ false, kill_usage, argc, argv, &first,
                      &dashes, err) < 0 ||

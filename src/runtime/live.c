@@ -199,7 +199,7 @@ static int start_with (struct vroot *root, struct guest *guest, const struct set
   autofree char *runtime = NULL, *id = guest_container_id (root, guest->name);
   autofree char *host_init = runtime_find_init (), *mount_on = runtime_mount_point (root, err);
   autoclose int run_fd = -1, running_fd = -1, cgroup_fd = -1, log_fd = -1;
-  enum init_style style;
+  enum init_style style = INIT_AUTO;
 
   if (!mount_on || choose_init (settings, &style, err) < 0 ||
       runtime_choose (root, guest, &runtime, err) < 0)
