@@ -65,6 +65,9 @@ static int act (void *data, const char *name, struct err *err)
   if (running < 0)
     return running;
   if (!running && !action->start) {
+    /* What a killed monitor left. */
+    if (live_recover (root, guest, err) < 0)
+      return err_wrap (err, "stop guest %s", name);
     say (action, name, "is not running");
     return 0;
   }

@@ -308,6 +308,13 @@ static json_object *linux_object (const struct bundle *bundle)
     json_set_string (space, "type", *name);
     append (spaces, space);
   }
+  if (bundle->netns || (bundle->settings && bundle->settings->network == NETWORK_NONE)) {
+    json_object *space = new_object ();
+
+    json_set_string (space, "type", "network");
+    json_set_string (space, "path", bundle->netns);
+    append (spaces, space);
+  }
   put (object, "namespaces", spaces);
   json_set_string (object, "cgroupsPath", cgroup);
   put (resources, "devices", device_list ());

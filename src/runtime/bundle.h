@@ -12,7 +12,7 @@
  * work  | | process.rlimits               | config: POSIX process            | none: the host's are
  * kept    | | hostname                      | config: Hostname                 | the guest's | |
  * mounts                        | config: Mounts                   | /proc /dev… /sys /run /tmp   |
- * | linux.namespaces              | config-linux: Namespaces         | all but network and user |
+ * | linux.namespaces              | config-linux: Namespaces         | all but user; see netns   |
  * | linux.cgroupsPath             | config-linux: Cgroups Path       | /vguest/ID | |
  * linux.resources.devices       | config-linux: Allowed Device List| none but the usual           |
  * | linux.seccomp                 | config-linux: Seccomp            | allow, but for a deny list |
@@ -52,6 +52,7 @@ struct bundle {
   const char *init;     /* an init program of the host, or NULL: args is pid 1; without args it only
                            waits (catatonit -P) */
   const struct settings *settings; /* borrowed; of a guest that runs; NULL: a transaction */
+  const char *netns; /* path of its network namespace, or NULL */
   const struct bundle_bind *binds; /* may be NULL */
   size_t bind_count;
 };

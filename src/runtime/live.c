@@ -2,6 +2,7 @@
 /* The side of those who start, stop and ask. */
 #include "live.h"
 #include "monitor.h"
+#include "network.h"
 #include "runtime.h"
 #include "guest/settle.h"
 #include "util/cgroup.h"
@@ -249,6 +250,8 @@ int live_start (struct vroot *root, struct guest *guest, const struct live_start
   if (interrupt_check (err) < 0 || live_recover (root, guest, err) < 0 ||
       settings_parse (guest->config, guest->name, &settings, err) < 0)
     return -err->code;
+  if (network_check (&settings, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
   int ret = start_with (root, guest, &settings, options, err);
   /* A start that failed has undone all but this. */
   if (ret < 0 && ret != -EALREADY &&
@@ -410,6 +413,8 @@ int live_recover (struct vroot *root, struct guest *guest, struct err *err)
 
   if (guest_wait_gone (root, guest->name, err) < 0)
     return -err->code;
+  if (network_delete (guest->fd, NULL, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
   autoclose int run_fd = open_run_dir (root, guest->name, /* make= */ false, &missing);
   if (run_fd < 0)
     return missing.code == ENOENT ? 0 : err_code (err, missing.code, "%s", err_text (&missing));

@@ -13,7 +13,7 @@
  *   RUN/NAME/control      a SOCK_SEQPACKET socket of the monitor
  *   RUN/NAME/state.json   written by the monitor: see struct live_info; true only as long as the
  *                         lock is held
- *   RUN/NAME/network.json what the network needs to be released: see network.h
+ *   guests/NAME/network.json  what the network needs to be released: see network.h
  *
  * Cgroups: /vguest/ID is the container's, /vguest/ID.monitor the monitor's and its sessions'; when
  * both are empty all processes are gone, and the mounts with them. */

@@ -2,6 +2,7 @@
 #include "monitor.h"
 #include "bundle.h"
 #include "console.h"
+#include "network.h"
 #include "oci.h"
 #include "targets.h"
 #include "tree/overlay.h"
@@ -41,6 +42,7 @@ struct monitor {
   int clients[CLIENTS_MAX];
   size_t client_count;
   int root_fd; /* the merged root; closed before it is unmounted */
+  struct network network;
   pid_t init_pid;
   bool init_ended;
   int init_status;
@@ -71,6 +73,7 @@ static int64_t host_pid (struct monitor *m, pid_t pid)
 static int write_state (struct monitor *m, const char *state, struct err *err)
 {
   autojson json_object *object = json_object_new_object ();
+  json_object *addresses = NULL;
 
   json_set_string (object, "state", state);
   json_set_int (object, "monitor_pid", host_pid (m, getpid ()));
@@ -79,7 +82,8 @@ static int write_state (struct monitor *m, const char *state, struct err *err)
   json_set_string (object, "init", init_style_name (m->start->init));
   json_set_string (object, "id", m->start->id);
   json_set_string (object, "runtime", m->start->runtime);
-  json_object_object_add (object, "addresses", json_object_new_array ());
+  if (m->network.result && json_object_object_get_ex (m->network.result, "addresses", &addresses))
+    json_object_object_add (object, "addresses", json_object_get (addresses));
   return json_write_file (m->run_fd, MONITOR_STATE, object, err);
 }
 
@@ -396,6 +400,7 @@ static int write_bundle (struct monitor *m, struct err *err)
       .hostname = settings->hostname,
       .init = m->start->host_init,
       .settings = settings,
+      .netns = m->network.netns_path,
   };
   autojson json_object *config = NULL;
   size_t n = 0;
@@ -417,6 +422,15 @@ static int write_bundle (struct monitor *m, struct err *err)
   if (bundle_config (&bundle, &command, &config, err) < 0)
     return -err->code;
   return json_write_file (m->oci.dir_fd, "config.json", config, err);
+}
+
+static int join_network (struct monitor *m, struct err *err)
+{
+  const struct monitor_start *start = m->start;
+  autofree char *path = xasprintf ("%s/netns", m->oci.path);
+
+  return network_join (&m->network, start->settings, start->id, path, start->guest->fd, m->root_fd,
+                       err);
 }
 
 static int start_init (struct monitor *m, struct err *err)
@@ -497,7 +511,8 @@ static int start_guest (struct monitor *m, struct err *err)
 {
   if (set_up (m, err) < 0 || open_console (m, err) < 0 ||
       oci_mount (&m->oci, m->start->mount_on, err) < 0 || mount_root (m, err) < 0 ||
-      write_bundle (m, err) < 0 || start_init (m, err) < 0 || listen_control (m, err) < 0)
+      join_network (m, err) < 0 || write_bundle (m, err) < 0 || start_init (m, err) < 0 ||
+      listen_control (m, err) < 0)
     return -err->code;
   return acknowledge (m, err);
 }
@@ -538,6 +553,8 @@ static void end_guest (struct monitor *m, struct err *err)
   end_processes (m);
   if (m->console.fd >= 0)
     console_drain (&m->console);
+  if (network_leave (&m->network, &more) < 0)
+    keep_first (err, &more);
   if (targets_undo (&m->targets, &more) < 0)
     keep_first (err, &more);
   if (m->root_fd >= 0) {
@@ -608,6 +625,7 @@ void monitor_main (const struct monitor_start *start)
       .signal_fd = -1,
       .control_fd = -1,
       .root_fd = -1,
+      .network = NETWORK_INIT,
   };
   bool started = start_guest (&m, &err) == 0;
 

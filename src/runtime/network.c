@@ -289,10 +289,13 @@ static int make_stand_in (const struct note *note, json_object *config, int *ret
   return 1;
 }
 
-static int delete_one (const struct note *note, size_t i, const char *netns_path, struct err *err)
+/* @half_made: its ADD failed. */
+static int delete_one (const struct note *note, size_t i, const char *netns_path, bool half_made,
+                       struct err *err)
 {
   autojson json_object *config = plugin_config (note, i);
-  autoerr struct err stand_in_err = {0};
+  autofree char *stand_in_path = NULL;
+  autoerr struct err first_err = {0};
   autoclose int stand_in = -1;
   struct cni_call call = {.command = "DEL",
                           .id = note->id,
@@ -300,13 +303,15 @@ static int delete_one (const struct note *note, size_t i, const char *netns_path
                           .netns = netns_path,
                           .path = note->path};
 
-  /* After a reboot of the host there are no rules to remove, which is an error to some. Without a
-   * namespace a plugin has to release what it can. */
-  if (!netns_path && make_stand_in (note, config, &stand_in, &stand_in_err) > 0) {
-    autofree char *path = xasprintf ("/proc/%ld/fd/%d", (long) getpid (), stand_in);
-
-    call.netns = path;
-    if (cni_run (&call, config, NULL, &stand_in_err) == 0)
+  if (!netns_path && make_stand_in (note, config, &stand_in, &first_err) > 0) {
+    stand_in_path = xasprintf ("/proc/%ld/fd/%d", (long) getpid (), stand_in);
+    call.netns = stand_in_path;
+    half_made = true;
+  }
+  /* Some take it for an error that there are no rules to remove: of an ADD that did not come to
+   * them, or after a reboot of the host. Without a namespace a plugin must release what it can. */
+  if (half_made && call.netns) {
+    if (cni_run (&call, config, NULL, &first_err) == 0)
       return 0;
     call.netns = NULL;
   }
@@ -316,14 +321,15 @@ static int delete_one (const struct note *note, size_t i, const char *netns_path
 /* DEL of the first @count plugins, the last first. One that fails keeps no other from releasing
  * what it has: the first error is told. */
 static int delete_all (const struct note *note, size_t count, const char *netns_path,
-                       struct err *err)
+                       bool last_half_made, struct err *err)
 {
   int ret = 0;
 
-  while (count-- > 0) {
+  for (size_t i = count; i-- > 0;) {
     autoerr struct err one_err = {0};
+    bool half_made = last_half_made && i == count - 1;
 
-    if (delete_one (note, count, netns_path, &one_err) < 0 && ret == 0)
+    if (delete_one (note, i, netns_path, half_made, &one_err) < 0 && ret == 0)
       ret = err_code (err, one_err.code, "%s", err_text (&one_err));
   }
   return ret;
@@ -343,7 +349,8 @@ int network_delete (int note_fd, const char *netns_path, struct err *err)
 
   if (ret <= 0)
     return ret;
-  if (delete_all (&note, json_object_array_length (plugins_of (note.config)), netns_path, err) < 0)
+  if (delete_all (&note, json_object_array_length (plugins_of (note.config)), netns_path,
+                  /* last_half_made= */ false, err) < 0)
     return err_wrap (err, "release network %s (what is known of it is in %s)", note.network,
                      note_name);
   return remove_note (note_fd, err);
@@ -388,7 +395,7 @@ int network_add (const struct settings *settings, const char *id, const char *ne
   if (add_all (&note, netns_path, note_fd, &ran, err) == 0 &&
       cni_result_summary (note.result, ret_result, err) == 0)
     return 0;
-  if (delete_all (&note, ran, netns_path, &delete_err) < 0)
+  if (delete_all (&note, ran, netns_path, /* last_half_made= */ true, &delete_err) < 0)
     err_code (err, err->code, "%s; it could not be undone: %s", err_text (err),
               err_text (&delete_err));
   else

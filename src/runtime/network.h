@@ -39,4 +39,24 @@ int network_delete (int note_fd, const char *netns_path, struct err *err);
  * writes) is left alone, and so is a file that says the same already. */
 int network_write_resolv (json_object *result, int root_fd, struct err *err);
 
+/* The network of a guest that runs, in the hands of its monitor. */
+struct network {
+  int note_fd;         /* owned; -1 when there is nothing to leave */
+  char *netns_path;    /* owned; NULL: the host's network, or one that the runtime makes */
+  json_object *result; /* owned; see network_add; NULL without CNI */
+};
+#define NETWORK_INIT                                                                               \
+  {                                                                                                \
+    .note_fd = -1                                                                                  \
+  }
+
+/* All of the above for the guest whose directory is @guest_fd and whose root is mounted at
+ * @root_fd; the namespace is bound on @netns_path. For NETWORK_HOST and NETWORK_NONE there is
+ * nothing to do. After an error as well, @network is left by network_leave. */
+int network_join (struct network *network, const struct settings *settings, const char *id,
+                  const char *netns_path, int guest_fd, int root_fd, struct err *err);
+
+/* Releases what network_join took, once no process of the guest is left. */
+int network_leave (struct network *network, struct err *err);
+
 #endif
