@@ -234,6 +234,16 @@ static void a_failure_undoes_what_ran (void **state)
   assert_false (has_note ());
 }
 
+static void what_is_half_made_may_have_nothing_to_delete (void **state)
+{
+  (void) state;
+  write_plugin ("two",
+                "[ $CNI_COMMAND.$CNI_NETNS = DEL. ] || { echo 'no such rule' >&2; exit 3; }");
+  add_must_fail ("network lan: plugin two: no such rule");
+  assert_calls ("ADD one /ns\nADD two /ns\nDEL two /ns\nDEL two -\nDEL one /ns\n");
+  assert_false (has_note ());
+}
+
 static void a_failure_to_undo_is_told_and_noted (void **state)
 {
   autoerr struct err err = {0};
@@ -241,7 +251,7 @@ static void a_failure_to_undo_is_told_and_noted (void **state)
   (void) state;
   write_plugin ("two", "echo 'first line' >&2; echo 'broken pipe dream' >&2; exit 3");
   add_must_fail ("plugin two: broken pipe dream; it could not be undone: plugin two: broken");
-  assert_calls ("ADD one /ns\nADD two /ns\nDEL two /ns\nDEL one /ns\n");
+  assert_calls ("ADD one /ns\nADD two /ns\nDEL two /ns\nDEL two -\nDEL one /ns\n");
   assert_true (has_note ());
   /* Later all can be released, and the note goes. */
   write_plugin ("two", "exit 0");
@@ -550,6 +560,7 @@ int main (void)
       TEST (settings_reach_plugins_with_the_capability),
       TEST (a_setting_that_no_plugin_takes_is_refused),
       TEST (a_failure_undoes_what_ran),
+      TEST (what_is_half_made_may_have_nothing_to_delete),
       TEST (a_failure_to_undo_is_told_and_noted),
       TEST (what_an_older_note_names_is_released_first),
       TEST (a_plugin_that_hangs_is_killed),
