@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest.h"
 #include "settle.h"
+#include "transaction.h"
 
 int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_report *report,
                       struct err *err)
@@ -10,7 +11,8 @@ int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_repo
 
   if (ran <= 0)
     return ran;
-  if (policy_load (guest->fd, &policy, err) < 0 ||
+  if (transaction_commit_accepted (root, guest, report, err) < 0 ||
+      policy_load (guest->fd, &policy, err) < 0 ||
       guest_settle (root, guest, &policy, NULL, report, err) < 0)
     return -err->code;
   /* When a crash brings the mark back, a clean layer is looked over once more. */
@@ -31,9 +33,13 @@ static int finish_fold (struct vroot *root, struct guest *guest, struct unify_re
   pending = fold_pending (guest->fd, err);
   if (pending < 0)
     return pending;
-  /* Without a journal nothing outside txn/ was touched: the layer is thrown away. */
-  if (!pending)
-    return fold_clear (guest->fd, err);
+  /* Without a journal nothing outside txn/ was touched: the layer is thrown away, unless the guest
+   * ran on it and it is to be committed, by guest_settle_run. */
+  if (!pending) {
+    int accepted = transaction_accepted (guest, err);
+
+    return accepted < 0 ? accepted : accepted ? 0 : fold_clear (guest->fd, err);
+  }
   if (policy_load (guest->fd, &policy, err) < 0)
     return -err->code;
   return guest_finish_fold (root, guest, &policy, report, err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "settle.h"
+#include "transaction.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 
@@ -8,6 +9,9 @@ int guest_finish_fold (struct vroot *root, struct guest *guest, const struct pol
 {
   autoerr struct err unify_err = {0};
 
+  /* From here on the journal says what becomes of an accepted layer. */
+  if (transaction_unmark (guest, err) < 0)
+    return -err->code;
   if (fold_apply (guest->fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   /* The guest is whole already: what cannot be shared now is shared by the next vhashify. But what

@@ -13,7 +13,8 @@
 int guest_settle (struct vroot *root, struct guest *guest, const struct policy *policy,
                   struct twins *wanted, struct unify_report *report, struct err *err);
 
-/* After a run: settles the private layer and removes the mark GUEST_RAN. Nothing to do without one.
+/* After a run: commits the layer of an accepted trial (transaction.h), settles the private layer
+ * and removes the mark GUEST_RAN. Nothing to do without one.
  */
 int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_report *report,
                       struct err *err);

@@ -3,6 +3,7 @@
 #include "settle.h"
 #include "tree/clone.h"
 #include "tree/overlay.h"
+#include "util/dirread.h"
 #include "util/fd.h"
 
 int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
@@ -76,7 +77,102 @@ int transaction_commit (struct vroot *root, struct guest *guest, struct unify_re
 int transaction_abort (struct vroot *root, struct guest *guest, struct err *err)
 {
   (void) root;
+  if (transaction_unmark (guest, err) < 0)
+    return -err->code;
   if (fold_clear (guest->fd, err) < 0)
     return err_wrap (err, "throw away the transaction of guest %s", guest->name);
+  return 0;
+}
+
+/* Removes what a commit that did not get to its journal left beside the layer. */
+static int clear_plan (struct guest *guest, struct err *err)
+{
+  static const char *const kept[] = {"upper", "work", "kept", "accepted", NULL};
+  autodirlist struct dirlist list = {0};
+  autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
+
+  if (txn_fd < 0)
+    return err_errno (err, "open txn of guest %s", guest->name);
+  if (dirread_all (txn_fd, &list, err) < 0)
+    return err_wrap (err, "txn of guest %s", guest->name);
+  for (size_t i = 0; i < list.count; i++) {
+    bool keep = false;
+
+    for (const char *const *name = kept; *name; name++)
+      keep |= strcmp (list.items[i].name, *name) == 0;
+    if (!keep && fd_remove_tree (txn_fd, list.items[i].name, err) < 0)
+      return err_wrap (err, "txn of guest %s", guest->name);
+  }
+  return 0;
+}
+
+int transaction_commit_accepted (struct vroot *root, struct guest *guest,
+                                 struct unify_report *report, struct err *err)
+{
+  int accepted = transaction_accepted (guest, err);
+
+  if (accepted <= 0)
+    return accepted;
+  if (clear_plan (guest, err) < 0)
+    return -err->code;
+  return transaction_commit (root, guest, report, err);
+}
+
+static int has_mark (struct guest *guest, const char *path, struct err *err)
+{
+  if (faccessat (guest->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return 1;
+  return errno == ENOENT ? 0 : err_errno (err, "look for %s of guest %s", path, guest->name);
+}
+
+static int make_mark (int txn_fd, const char *name, struct err *err)
+{
+  autoclose int fd = fd_open (txn_fd, name, O_WRONLY | O_CREAT, 0600);
+
+  if (fd < 0 || fsync (txn_fd) < 0)
+    return err_errno (err, "make txn/%s", name);
+  return 0;
+}
+
+int transaction_keep (struct guest *guest, struct err *err)
+{
+  autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
+
+  if (txn_fd < 0)
+    return err_errno (err, "open txn of guest %s", guest->name);
+  if (fd_sync_fs (txn_fd, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  /* The old one refuses another mount, as it was volatile. */
+  if (fd_remove_tree (txn_fd, "work", err) < 0)
+    return err_wrap (err, "txn of guest %s", guest->name);
+  autoclose int work = fd_make_dir (txn_fd, "work", 0700);
+  if (work < 0)
+    return err_errno (err, "make txn/work of guest %s", guest->name);
+  return make_mark (txn_fd, "kept", err);
+}
+
+int transaction_accept (struct guest *guest, struct err *err)
+{
+  autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
+
+  if (txn_fd < 0)
+    return err_errno (err, "open txn of guest %s", guest->name);
+  return make_mark (txn_fd, "accepted", err);
+}
+
+int transaction_kept (struct guest *guest, struct err *err)
+{
+  return has_mark (guest, "txn/kept", err);
+}
+
+int transaction_accepted (struct guest *guest, struct err *err)
+{
+  return has_mark (guest, "txn/accepted", err);
+}
+
+int transaction_unmark (struct guest *guest, struct err *err)
+{
+  if (unlinkat (guest->fd, "txn/accepted", 0) < 0 && errno != ENOENT)
+    return err_errno (err, "remove txn/accepted of guest %s", guest->name);
   return 0;
 }

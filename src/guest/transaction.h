@@ -32,4 +32,31 @@ int transaction_commit (struct vroot *root, struct guest *guest, struct unify_re
 /* Throws the layer away: the guest is as before. */
 int transaction_abort (struct vroot *root, struct guest *guest, struct err *err);
 
+/* A trial: the guest runs on the layer before it is decided about, so that an upgrade after which
+ * it does not come up costs nothing to undo.
+ *
+ *   transaction_keep      behind the commands: the layer is durable and can be mounted again
+ *   transaction_accept    the layer is the guest's from here on: txn/accepted. It is committed when
+ *                         the guest has stopped, by guest_recover. One that nobody accepted is
+ *                         thrown away then */
+
+/* Makes the layer durable, with a new work directory for a mount that is not volatile. */
+int transaction_keep (struct guest *guest, struct err *err);
+
+/* Marks the layer as accepted, durably. */
+int transaction_accept (struct guest *guest, struct err *err);
+
+/* Is there a layer to run on, kept or accepted? 1, 0 or negative. */
+int transaction_kept (struct guest *guest, struct err *err);
+
+/* Is it accepted? 1, 0 or negative. */
+int transaction_accepted (struct guest *guest, struct err *err);
+
+/* Commits the accepted layer of the guest, which has stopped; nothing to do without one. */
+int transaction_commit_accepted (struct vroot *root, struct guest *guest,
+                                 struct unify_report *report, struct err *err);
+
+/* Removes the mark, once a journal stands for it. */
+int transaction_unmark (struct guest *guest, struct err *err);
+
 #endif

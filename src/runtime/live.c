@@ -5,6 +5,7 @@
 #include "network.h"
 #include "runtime.h"
 #include "guest/settle.h"
+#include "guest/transaction.h"
 #include "util/cgroup.h"
 #include "util/clock.h"
 #include "util/fd.h"
@@ -221,6 +222,7 @@ static int start_with (struct vroot *root, struct guest *guest, const struct set
       .guest = guest,
       .settings = settings,
       .init = style,
+      .trial = options->trial,
       .id = id,
       .runtime = runtime,
       .host_init = style == INIT_PLAIN || style == INIT_NONE ? host_init : NULL,
@@ -368,6 +370,15 @@ static int stop_monitor (struct vroot *root, struct guest *guest, int64_t timeou
   return wait_unlocked (guest, END_SECONDS, err);
 }
 
+/* The guest may be on the layer of a trial about which nobody decided, as who should have was
+ * killed: it was used on it, and what it wrote there is its own. */
+static int accept_layer (struct guest *guest, struct err *err)
+{
+  int kept = transaction_kept (guest, err);
+
+  return kept <= 0 ? kept : transaction_accept (guest, err);
+}
+
 int live_stop (struct vroot *root, struct guest *guest, const struct live_stop_options *options,
                struct unify_report *report, struct err *err)
 {
@@ -383,6 +394,8 @@ int live_stop (struct vroot *root, struct guest *guest, const struct live_stop_o
       return -err->code;
     timeout = settings.stop_timeout;
   }
+  if (running && !options->discard && accept_layer (guest, err) < 0)
+    return -err->code;
   if (running && stop_monitor (root, guest, timeout, err) < 0)
     return -err->code;
   if (live_recover (root, guest, err) < 0)

@@ -58,6 +58,8 @@ int live_start (struct vroot *root, struct guest *guest, const struct live_start
 
 struct live_stop_options {
   int64_t timeout; /* seconds until everything is killed; -1: the guest's setting; 0: at once */
+  bool discard;    /* of a guest on a trial's layer that nobody accepted: throw the layer away; else
+                      stopping accepts it, as the guest was used on it */
 };
 
 /* Stops @guest, open GUEST_LOCKED, in the way of its init, and returns when all its processes are

@@ -361,16 +361,20 @@ static int set_up (struct monitor *m, struct err *err)
 /* The layers are opened anew, by the working directory: see overlay_enter_namespace. */
 static int mount_root (struct monitor *m, struct err *err)
 {
+  bool trial = m->start->trial;
   autoclose int private = fd_open_dir (AT_FDCWD, "private");
   autoclose int tree = fd_open_dir (AT_FDCWD, "tree");
-  autoclose int work = fd_open_dir (AT_FDCWD, "work");
+  autoclose int txn = fd_open_dir (AT_FDCWD, "txn");
+  autoclose int upper = trial ? fd_open_dir (txn, "upper") : -1;
+  autoclose int work = fd_open_dir (trial ? txn : AT_FDCWD, "work");
 
-  if (private < 0 || tree < 0 || work < 0)
+  if (private < 0 || tree < 0 || work < 0 || (trial && upper < 0))
     return err_errno (err, "open the layers of guest %s", m->name);
+  int lowers[] = {private, tree};
   struct overlay overlay = {
-      .lower_fds = &tree,
-      .lower_count = 1,
-      .upper_fd = private,
+      .lower_fds = trial ? lowers : &tree,
+      .lower_count = trial ? 2 : 1,
+      .upper_fd = trial ? upper : private,
       .work_fd = work,
       .nodev = true,
   };

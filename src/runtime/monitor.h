@@ -22,6 +22,7 @@ struct monitor_start {
   struct guest *guest;
   const struct settings *settings;
   enum init_style init;
+  bool trial; /* the root's upper is txn/upper, over private and tree */
   const char *id;
   const char *runtime;   /* path */
   const char *host_init; /* path of catatonit, or NULL */

@@ -44,6 +44,20 @@ void interrupt_record (int number)
   on_signal (number);
 }
 
+int interrupt_set_aside (void)
+{
+  int signal = (int) arrived;
+
+  arrived = 0;
+  return signal;
+}
+
+void interrupt_put_back (int signal)
+{
+  if (!arrived)
+    arrived = signal;
+}
+
 int interrupt_check (struct err *err)
 {
   if (!arrived)

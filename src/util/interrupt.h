@@ -21,6 +21,11 @@ unsigned interrupt_count (void);
 /* Notes a signal that was taken in another way than by the handlers (signalfd). */
 void interrupt_record (int number);
 
+/* For undoing after a signal, where functions are called that ask: interrupt_set_aside forgets what
+ * arrived and returns it; interrupt_put_back remembers it again, unless a new one arrived. */
+int interrupt_set_aside (void);
+void interrupt_put_back (int signal);
+
 /* ERR_INTERRUPTED, naming the signal, when one arrived; else 0. */
 int interrupt_check (struct err *err);
 
