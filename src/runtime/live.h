@@ -7,12 +7,13 @@
  * killed the kernel kills everything in its namespaces and drops the mounts with them.
  *
  *   guests/NAME/running   the monitor holds an OFD lock on it (fcntl(2)): that, and nothing else,
- *                         says that the guest runs
+ *                         says that the guest runs; its time is that of the last start
  *   guests/NAME/ran       there since a start: private may hold forms of an overlay. Whoever opens
  *                         the stopped guest GUEST_LOCKED folds and removes it
  *   RUN/NAME/control      a SOCK_SEQPACKET socket of the monitor
  *   RUN/NAME/state.json   written by the monitor: see struct live_info; true only as long as the
  *                         lock is held
+ *   RUN/NAME/pid          the monitor's, for systemd
  *   guests/NAME/network.json  what the network needs to be released: see network.h
  *
  * Cgroups: /vguest/ID is the container's, /vguest/ID.monitor the monitor's and its sessions'; when

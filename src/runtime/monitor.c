@@ -87,6 +87,16 @@ static int write_state (struct monitor *m, const char *state, struct err *err)
   return json_write_file (m->run_fd, MONITOR_STATE, object, err);
 }
 
+/* The time of the lock file is that of the last start. */
+static int write_pid (struct monitor *m, struct err *err)
+{
+  autofree char *text = xasprintf ("%ld\n", (long) host_pid (m, getpid ()));
+
+  if (futimens (m->start->running_fd, NULL) < 0)
+    return err_errno (err, "note the time of the start");
+  return fd_write_file (m->run_fd, MONITOR_PID, text, strlen (text), 0644, err);
+}
+
 /* For what nobody waits for any more: into the guest's log. */
 static void tell (struct monitor *m, const struct err *err)
 {
@@ -490,7 +500,7 @@ static int acknowledge (struct monitor *m, struct err *err)
 {
   static const struct err none = {0};
 
-  if (write_state (m, "running", err) < 0)
+  if (write_pid (m, err) < 0 || write_state (m, "running", err) < 0)
     return -err->code;
   if (m->orphaned || report (m, &none) < 0)
     return err_code (err, ERR_INTERRUPTED, "the vguest that started it is gone");
@@ -572,6 +582,7 @@ static void end_guest (struct monitor *m, struct err *err)
     keep_first (err, &more);
   unlinkat (m->run_fd, MONITOR_SOCKET, 0);
   unlinkat (m->run_fd, MONITOR_STATE, 0);
+  unlinkat (m->run_fd, MONITOR_PID, 0);
   unlinkat (m->run_fd, CONSOLE_SOCKET, 0);
   rmdir (m->start->run_path);
 }

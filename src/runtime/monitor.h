@@ -15,6 +15,7 @@ enum { MONITOR_MESSAGE_MAX = 4096 };
 
 #define MONITOR_SOCKET "control"
 #define MONITOR_STATE "state.json"
+#define MONITOR_PID "pid" /* its pid as the host sees it: a PIDFile= for systemd */
 
 /* What the launcher gives to the monitor; all is borrowed. */
 struct monitor_start {
