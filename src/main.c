@@ -26,7 +26,11 @@ static const struct command commands[] = {
     {"vtemplate", "list", "", "show the templates", cmd_template_list},
     {"vtemplate", "info", "NAME", "tell about a template", cmd_template_info},
     {"vtemplate", "delete", "NAME", "remove a template", cmd_template_delete},
-    {"vguest", "exec", "[OPTION…] -- COMMAND [ARG…]", "run a command in stopped guests", cmd_exec},
+    {"vguest", "exec", "[OPTION…] -- COMMAND [ARG…]", "run a command in guests", cmd_exec},
+    {"vguest", "suexec", "[OPTION…] USER COMMAND [ARG…]", "run a command as a user", cmd_suexec},
+    {"vguest", "enter", "[-u USER]", "open a login shell in a running guest", cmd_enter},
+    {"vguest", "console", "", "join the console of a running guest", cmd_console},
+    {"vguest", "logs", "[-f] [-n LINES]", "show what the guest's init wrote", cmd_logs},
     {"vapt-get", NULL, "[OPTION…] SELECTION… -- ARG…", "run apt-get in guests", cmd_apt_get},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -5,6 +5,7 @@
 #define VG_CMD_CMD_H
 
 #include "guest/guest.h"
+#include "runtime/live.h"
 #include "util/err.h"
 
 /* What every command line may say. */
@@ -57,6 +58,14 @@ int context_open_root (const struct context *context, bool write, struct vroot *
 /* The guests that the command line of vguest selects, which exist. Opens the root for that. */
 int context_select (const struct context *context, struct names *ret_names, struct err *err);
 
+/* The same for verbs that take one guest: ERR_USAGE when it selects several. */
+int context_select_one (const struct context *context, struct names *ret_names, struct err *err);
+
+/* Opens the guest @name and the root for what is done in a guest that runs. ESRCH, with what to do,
+ * when it does not. */
+int context_open_running (const struct context *context, const char *name, struct vroot **ret_root,
+                          struct guest **ret_guest, struct live_info *ret_info, struct err *err);
+
 /* Fails with ERR_USAGE when the caller is not root. */
 int require_root (struct err *err);
 
@@ -73,7 +82,11 @@ void print_error (const char *format, ...) __attribute__ ((format (printf, 1, 2)
 /* The verbs. */
 command_fn cmd_build;
 command_fn cmd_delete;
+command_fn cmd_enter;
 command_fn cmd_exec;
+command_fn cmd_suexec;
+command_fn cmd_console;
+command_fn cmd_logs;
 command_fn cmd_hashify;
 command_fn cmd_guest_hashify;
 command_fn cmd_start;

@@ -14,12 +14,20 @@ struct command_options {
 };
 
 /* Their lines in a table of options. */
-#define COMMAND_OPTION_SPECS(options)                                                              \
-  {"env", 'e', "NAME=VALUE", "set a variable (may be repeated)", NULL, NULL, &(options)->env},     \
-      {"cwd", 'C', "DIR", "run in this directory of the guest", NULL, &(options)->cwd, NULL},      \
+#define COMMAND_ENV_SPEC(options)                                                                  \
+  {                                                                                                \
+    "env", 'e', "NAME=VALUE", "set a variable (may be repeated)", NULL, NULL, &(options)->env      \
+  }
+#define COMMAND_CWD_SPEC(options)                                                                  \
+  {                                                                                                \
+    "cwd", 'C', "DIR", "run in this directory of the guest", NULL, &(options)->cwd, NULL           \
+  }
+#define COMMAND_USER_SPEC(options)                                                                 \
   {                                                                                                \
     "user", 'u', "USER[:GROUP]", "run as this user of the guest", NULL, &(options)->user, NULL     \
   }
+#define COMMAND_OPTION_SPECS(options)                                                              \
+  COMMAND_ENV_SPEC (options), COMMAND_CWD_SPEC (options), COMMAND_USER_SPEC (options)
 
 void command_options_release (struct command_options *options);
 #define autocommandoptions __attribute__ ((cleanup (command_options_release)))

@@ -44,6 +44,29 @@ int context_select (const struct context *context, struct names *ret_names, stru
   return ret;
 }
 
+int context_select_one (const struct context *context, struct names *ret_names, struct err *err)
+{
+  if (context_select (context, ret_names, err) < 0)
+    return -err->code;
+  if (ret_names->count > 1)
+    return err_code (err, ERR_USAGE, "one guest is expected, not %zu", ret_names->count);
+  return 0;
+}
+
+int context_open_running (const struct context *context, const char *name, struct vroot **ret_root,
+                          struct guest **ret_guest, struct live_info *ret_info, struct err *err)
+{
+  if (context_open_root (context, /* write= */ false, ret_root, err) < 0 ||
+      guest_open (*ret_root, name, GUEST_PEEK, ret_guest, err) < 0 ||
+      live_info_read (*ret_root, *ret_guest, ret_info, err) < 0)
+    return -err->code;
+  if (ret_info->state == LIVE_STOPPED)
+    return err_code (err, ESRCH, "it does not run: start it with `vguest %s start`", name);
+  if (ret_info->state == LIVE_STARTING)
+    return err_code (err, EBUSY, "it is just being started: try again");
+  return 0;
+}
+
 int require_root (struct err *err)
 {
   if (geteuid () != 0)

@@ -2,14 +2,17 @@
 /* vguest NAMES start, stop, restart, condrestart */
 #include "cmd.h"
 #include "fanout.h"
+#include "runtime/console.h"
 #include "runtime/live.h"
 #include "util/interrupt.h"
 #include <inttypes.h>
+#include <sys/socket.h>
 
 static const char start_usage[] =
-    "Usage: vguest NAMES start [--jobs N]\n"
+    "Usage: vguest NAMES start [--console] [--jobs N]\n"
     "Starts guests, several at once, and returns when their init was started. One that runs\n"
-    "already is left alone.\n";
+    "already is left alone. With --console a single guest's console is joined to this terminal\n"
+    "from the start, as `vguest NAME console` does.\n";
 
 static const char stop_usage[] =
     "Usage: vguest NAMES stop [--timeout SECONDS] [--jobs N]\n"
@@ -29,6 +32,7 @@ struct action {
   bool start;
   bool only_running;
   int64_t timeout; /* see live_stop_options */
+  int console_fd;  /* for live_start, which takes it; -1: none */
 };
 
 static void say (const struct action *action, const char *name, const char *text)
@@ -53,7 +57,7 @@ static int stop_guest (const struct action *action, struct vroot *root, struct g
 
 static int act (void *data, const char *name, struct err *err)
 {
-  const struct action *action = data;
+  struct action *action = data;
   struct live_start_options options = {.console_fd = -1};
   autoroot struct vroot *root = NULL;
   autoguest struct guest *guest = NULL;
@@ -83,6 +87,7 @@ static int act (void *data, const char *name, struct err *err)
     say (action, name, "stopped");
     return 0;
   }
+  options.console_fd = steal_fd (&action->console_fd);
   if (live_start (root, guest, &options, err) < 0)
     return err_wrap (err, "start guest %s", name);
   say (action, name, running ? "restarted" : "started");
@@ -104,6 +109,26 @@ static int parse_timeout (const char *text, int64_t *ret_timeout, struct err *er
   return 0;
 }
 
+/* Starts one guest with its console joined to this terminal. */
+static int start_with_console (struct action *action, const char *name, struct err *err)
+{
+  int ends[2];
+  bool detached;
+
+  if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    return err_errno (err, "make a socket pair");
+  autoclose int ours = ends[0];
+  action->console_fd = ends[1];
+  int ret = act (action, name, err);
+  bool taken = action->console_fd < 0;
+  cleanup_close (&action->console_fd);
+  if (ret < 0 || !taken) /* it runs already */
+    return ret;
+  if (fflush (stdout) != 0)
+    return err_errno (err, "write to stdout");
+  return console_attach (-1, steal_fd (&ours), name, action->context->quiet, &detached, err);
+}
+
 static int run (struct action *action, const char *usage, int argc, char **argv, struct err *err)
 {
   const char *timeout = NULL, *jobs_text = NULL;
@@ -112,7 +137,10 @@ static int run (struct action *action, const char *usage, int argc, char **argv,
   const struct option_spec end = {NULL, 0, NULL, NULL, NULL, NULL, NULL};
   const struct option_spec timeout_spec = {
       "timeout", 't', "SECONDS", "kill what runs after them; 0: at once", NULL, &timeout, NULL};
-  const struct option_spec specs[] = {jobs_spec, action->stop ? timeout_spec : end, end};
+  bool console = false;
+  const struct option_spec console_spec = {"console", 'c',  NULL, "join the guest's console",
+                                           &console,  NULL, NULL};
+  const struct option_spec specs[] = {jobs_spec, action->stop ? timeout_spec : console_spec, end};
   autonames struct names names = {0};
   int first, dashes;
   unsigned jobs;
@@ -127,6 +155,10 @@ static int run (struct action *action, const char *usage, int argc, char **argv,
   interrupt_install ();
   if (context_select (action->context, &names, err) < 0)
     return -err->code;
+  if (console && names.count > 1)
+    return err_code (err, ERR_USAGE, "--console is for a single guest");
+  if (console)
+    return start_with_console (action, names.items[0], err);
   struct err *errs = xcalloc (names.count, sizeof *errs);
   fan_out (&names, jobs, act, action, errs, err);
   int ret = fan_out_conclude (&names, errs, err);
@@ -136,21 +168,21 @@ static int run (struct action *action, const char *usage, int argc, char **argv,
 
 int cmd_start (struct context *context, int argc, char **argv, struct err *err)
 {
-  struct action action = {.context = context, .start = true};
+  struct action action = {.context = context, .start = true, .console_fd = -1};
 
   return run (&action, start_usage, argc, argv, err);
 }
 
 int cmd_stop (struct context *context, int argc, char **argv, struct err *err)
 {
-  struct action action = {.context = context, .stop = true};
+  struct action action = {.context = context, .stop = true, .console_fd = -1};
 
   return run (&action, stop_usage, argc, argv, err);
 }
 
 int cmd_restart (struct context *context, int argc, char **argv, struct err *err)
 {
-  struct action action = {.context = context, .stop = true, .start = true};
+  struct action action = {.context = context, .stop = true, .start = true, .console_fd = -1};
 
   action.only_running = strcmp (argv[0], "condrestart") == 0;
   return run (&action, restart_usage, argc, argv, err);

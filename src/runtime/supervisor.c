@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "supervisor.h"
 #include "oci.h"
+#include "program.h"
 #include "targets.h"
 #include "tree/overlay.h"
 #include "util/cgroup.h"
@@ -153,41 +154,6 @@ static void tell (const struct supervisor *s, const char *text)
     return;
 }
 
-/* As execvp and a shell say it: 127 when the program is not there, 126 when it cannot be run, else
- * 0. The runtime's own words for this would be taken for its failure. */
-static int check_program (struct supervisor *s, const struct bundle_command *command)
-{
-  const char *name = command->args[0];
-  const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  bool found = false;
-
-  for (const char *const *env = command->env; *env; env++)
-    if (strncmp (*env, "PATH=", 5) == 0)
-      path = *env + 5;
-  while (*path) {
-    size_t len = strcspn (path, ":");
-    autofree char *file = strchr (name, '/') == NULL ? xasprintf ("%.*s/%s", (int) len, path, name)
-                          : name[0] == '/'           ? xstrdup (name)
-                                                     : xasprintf ("%s/%s", command->cwd, name);
-    autoclose int fd = *name ? fd_open_in_root (s->root_fd, file, O_PATH, 0) : -1;
-    struct stat st;
-
-    if (fd >= 0 && fstat (fd, &st) == 0) {
-      found = true;
-      if (S_ISREG (st.st_mode) && (st.st_mode & 0111))
-        return 0;
-    }
-    path += len;
-    if (*path)
-      path++;
-  }
-  autofree char *text =
-      xasprintf ("vguest: %s: %s\n", name,
-                 found ? "cannot be executed in the guest" : "no such command in the guest");
-  tell (s, text);
-  return found ? 126 : 127;
-}
-
 static int write_config (struct supervisor *s, const struct bundle_command *command,
                          struct err *err)
 {
@@ -223,14 +189,21 @@ static uint64_t lap (uint64_t *since)
 static int run_command (struct supervisor *s, const struct bundle_command *command, struct err *err)
 {
   const struct oci_streams streams = {s->container->stdin_fd, s->output_fd, s->output_fd};
+  autoprogram struct program program = {0};
+  autofree char *refusal = NULL;
   int status = 0;
 
+  if (program_resolve (s->root_fd, command, /* login= */ false, &program, err) < 0 ||
+      program_check (s->root_fd, &program, &refusal, &status, err) < 0)
+    return -err->code;
   s->result.commands++;
   s->result.signal = 0;
-  s->result.status = check_program (s, command);
-  if (s->result.status)
+  s->result.status = status;
+  if (status) {
+    tell (s, refusal);
     return 0;
-  if (write_config (s, command, err) < 0)
+  }
+  if (write_config (s, &program.command, err) < 0)
     return -err->code;
   uint64_t time = clock_us ();
   if (oci_create (&s->oci, &streams, NULL, &s->container_pid, err) < 0)

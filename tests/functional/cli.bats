@@ -48,7 +48,8 @@ names_options () {
   for option in root json quiet no-wait help; do
     grep -q -E -e "^\.It Fl.* -$option( |$)" "$SOURCE_DIR/man/vguest.8"
   done
-  for verb in build exec hashify delete start stop restart condrestart status running kill; do
+  for verb in build exec suexec enter console logs hashify delete start stop restart condrestart \
+    status running kill; do
     names_options vguest.8 vguest x "$verb"
   done
   for verb in import build list info delete; do

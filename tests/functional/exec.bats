@@ -186,7 +186,7 @@ more" ]
 1000
 33
 web1
-/root" ]
+/" ]
 }
 
 @test "the container is bounded" {

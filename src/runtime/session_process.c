@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The process of a session in the namespaces of the guest's monitor: it has the runtime start the
+ * command and looks after it. */
+#include "session_internal.h"
+#include "oci.h"
+#include "program.h"
+#include "pty.h"
+#include "util/cgroup.h"
+#include "util/fd.h"
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* How long a command has to end after its terminal went away with the caller. */
+enum { HANGUP_GRACE_MS = 1000 };
+
+struct process {
+  const struct session_process *start; /* borrowed */
+  const struct session_options *options;
+  struct oci oci;
+  int control_fd;
+  int monitor_fd;
+  int streams[3];
+  int signal_fd;
+  int root_fd; /* the guest's root, as its init sees it */
+  struct program program;
+  pid_t pid; /* of the command, once it runs */
+};
+
+static void report (const struct process *p, enum session_event event, int value, const char *text)
+{
+  struct session_report head = {.event = event, .value = value};
+  autofree char *packet = xcalloc (SESSION_REPORT_MAX, 1);
+  size_t len = strlen (text);
+
+  if (len > SESSION_REPORT_MAX - sizeof head)
+    len = SESSION_REPORT_MAX - sizeof head;
+  memcpy (packet, &head, sizeof head);
+  memcpy (packet + sizeof head, text, len);
+  /* The caller may be gone: that is seen where its packets are read. */
+  if (send (p->control_fd, packet, sizeof head + len, MSG_NOSIGNAL) < 0)
+    return;
+}
+
+/* The caller's signals, terminal and descriptors stay its own. */
+static int set_up (struct process *p, struct err *err)
+{
+  const struct session_process *start = p->start;
+  int wanted[] = {start->control_fd, start->monitor_fd, start->in_fd, start->out_fd,
+                  start->error_fd};
+  enum { COUNT = sizeof wanted / sizeof wanted[0], FIRST = 3 };
+  sigset_t set;
+
+  setsid ();
+  for (int number = 1; number < NSIG; number++)
+    signal (number, SIG_DFL);
+  signal (SIGPIPE, SIG_IGN);
+  sigemptyset (&set);
+  sigaddset (&set, SIGCHLD);
+  if (sigprocmask (SIG_SETMASK, &set, NULL) < 0)
+    return err_errno (err, "set the signal mask");
+  /* First out of the way of the numbers that they get. */
+  for (size_t i = 0; i < COUNT; i++)
+    if (wanted[i] >= 0 && (wanted[i] = fcntl (wanted[i], F_DUPFD_CLOEXEC, FIRST + COUNT)) < 0)
+      return err_errno (err, "duplicate a descriptor");
+  for (int i = 0; i < COUNT; i++)
+    if (wanted[i] >= 0 && dup3 (wanted[i], FIRST + i, O_CLOEXEC) < 0)
+      return err_errno (err, "duplicate a descriptor");
+  if (syscall (SYS_close_range, FIRST + COUNT, ~0U, 0) < 0)
+    return err_errno (err, "close the caller's descriptors");
+  p->control_fd = FIRST;
+  p->monitor_fd = FIRST + 1;
+  for (int i = 0; i < 3; i++)
+    p->streams[i] = wanted[i + 2] >= 0 ? FIRST + 2 + i : -1;
+  int null_fd = open ("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null_fd < 0 || dup2 (null_fd, 0) < 0 || dup2 (null_fd, 1) < 0 || dup2 (null_fd, 2) < 0)
+    return err_errno (err, "open /dev/null");
+  close (null_fd);
+  p->signal_fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (p->signal_fd < 0)
+    return err_errno (err, "make a signalfd");
+  if (prctl (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+    return err_errno (err, "become the reaper of the command");
+  return 0;
+}
+
+/* Into the monitor's mount namespace, and to the guest's root. */
+static int enter (struct process *p, struct err *err)
+{
+  autofree char *cgroup = xasprintf ("%s.monitor", p->start->info->id);
+  autofree char *log_name = xasprintf ("session-%ld.log", (long) getpid ());
+  pid_t init = 0;
+
+  if (cgroup_join (cgroup, err) < 0)
+    return -err->code;
+  if (setns (p->monitor_fd, CLONE_NEWNS) < 0)
+    return err_errno (err, "enter the mount namespace of the guest's monitor");
+  if (oci_open (&p->oci, p->start->mount_on, log_name, err) < 0 ||
+      oci_read_pid (&p->oci, "pid", &init, err) < 0)
+    return -err->code;
+  autofree char *root = xasprintf ("/proc/%ld/root", (long) init);
+  p->root_fd = open (root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (p->root_fd < 0)
+    return err_errno (err, "open the guest's root");
+  return 0;
+}
+
+static json_object *string_list (const char *const *strings)
+{
+  json_object *array = json_object_new_array ();
+
+  for (; array && *strings; strings++)
+    if (json_object_array_add (array, json_object_new_string (*strings)) < 0)
+      err_out_of_memory ();
+  return array;
+}
+
+static void put (json_object *object, const char *key, json_object *value)
+{
+  if (!value || json_object_object_add (object, key, value) < 0)
+    err_out_of_memory ();
+}
+
+/* The process of the guest's bundle, with its capabilities and limits, but for what the command
+ * has of its own. */
+static int write_process (struct process *p, const char *name, struct err *err)
+{
+  autojson json_object *config = NULL;
+  json_object *process = NULL, *groups = NULL;
+  json_object *user = json_object_new_object ();
+  const struct bundle_command *command = &p->program.command;
+
+  if (bundle_check_command (command, err) < 0 ||
+      json_read_file (p->oci.dir_fd, "config.json", "the guest's bundle", &config, err) < 0 ||
+      json_get_object (config, "process", &process, err) < 0) {
+    json_object_put (user);
+    return -err->code;
+  }
+  if (!process)
+    put (config, "process", process = json_object_new_object ());
+  json_set_int (user, "uid", command->uid);
+  json_set_int (user, "gid", command->gid);
+  put (user, "additionalGids", groups = json_object_new_array ());
+  for (size_t i = 0; i < command->group_count; i++)
+    if (json_object_array_add (groups, json_object_new_int64 (command->groups[i])) < 0)
+      err_out_of_memory ();
+  put (process, "user", user);
+  put (process, "args", string_list (command->args));
+  put (process, "env", string_list (command->env));
+  json_set_string (process, "cwd", command->cwd);
+  json_set_bool (process, "terminal", p->options->terminal);
+  json_object_object_del (process, "consoleSize");
+  if (p->options->terminal && p->start->size.ws_row && p->start->size.ws_col) {
+    json_object *size = json_object_new_object ();
+
+    json_set_int (size, "height", p->start->size.ws_row);
+    json_set_int (size, "width", p->start->size.ws_col);
+    put (process, "consoleSize", size);
+  }
+  /* One that was killed may have had this pid before. */
+  if (unlinkat (p->oci.dir_fd, name, 0) < 0 && errno != ENOENT)
+    return err_errno (err, "remove %s", name);
+  return json_create_file (p->oci.dir_fd, name, process, err);
+}
+
+static void kill_command (const struct process *p, int number)
+{
+  /* It leads a session and a process group of its own. */
+  if (kill (-p->pid, number) < 0)
+    kill (p->pid, number);
+}
+
+/* Calls the runtime; @ret_master is the terminal's, or -1. */
+static int execute (struct process *p, int *ret_master, struct err *err)
+{
+  long self = (long) getpid ();
+  autofree char *process = xasprintf ("session-%ld.json", self);
+  autofree char *pid = xasprintf ("session-%ld.pid", self);
+  autofree char *tty = xasprintf ("session-%ld.tty", self);
+  autofree char *process_path = xasprintf ("%s/%s", p->oci.path, process);
+  autofree char *pid_path = xasprintf ("%s/%s", p->oci.path, pid);
+  autofree char *tty_path = xasprintf ("%s/%s", p->oci.path, tty);
+  const char *args[] = {"exec",       "--detach", "--pid-file", pid_path, "--process",
+                        process_path, p->oci.id,  NULL,         NULL,     NULL};
+  struct oci_streams streams = {p->streams[0], p->streams[1], p->streams[2]};
+  autoclose int listen_fd = -1;
+
+  if (p->options->terminal) {
+    args[6] = "--console-socket";
+    args[7] = tty_path;
+    args[8] = p->oci.id;
+    if (pty_listen (tty_path, &listen_fd, err) < 0)
+      return -err->code;
+  }
+  int ret = write_process (p, process, err);
+  if (ret == 0)
+    ret = oci_call (&p->oci, args, &streams, err);
+  if (ret == 0)
+    ret = oci_read_pid (&p->oci, pid, &p->pid, err);
+  if (ret == 0 && listen_fd >= 0)
+    ret = pty_receive (listen_fd, ret_master, err);
+  if (ret < 0 && p->pid > 0)
+    kill_command (p, SIGKILL);
+  const char *const names[] = {process, pid, tty, p->oci.log_name};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (unlinkat (p->oci.dir_fd, names[i], 0) < 0 && errno != ENOENT && ret == 0)
+      ret = err_errno (err, "remove %s", names[i]);
+  return ret;
+}
+
+/* The caller is gone. With a terminal the kernel has told the command so. */
+static void end_orphan (struct process *p)
+{
+  struct pollfd wait = {.fd = p->signal_fd, .events = POLLIN};
+
+  close (p->control_fd);
+  if (p->options->terminal) {
+    kill_command (p, SIGHUP);
+    poll (&wait, 1, HANGUP_GRACE_MS);
+  }
+  kill_command (p, SIGKILL);
+  _exit (0);
+}
+
+static void take_control (struct process *p)
+{
+  struct session_signal signal;
+  ssize_t n = recv (p->control_fd, &signal, sizeof signal, MSG_DONTWAIT);
+
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  if (n != (ssize_t) sizeof signal)
+    end_orphan (p);
+  if (kill (signal.group ? -p->pid : p->pid, signal.number) < 0)
+    return; /* it has ended: SIGCHLD tells */
+}
+
+/* Until the command has ended; gives its exit status. */
+static int look_after (struct process *p, int *ret_status, struct err *err)
+{
+  struct pollfd polls[2] = {
+      {.fd = p->signal_fd, .events = POLLIN},
+      {.fd = p->control_fd, .events = POLLIN},
+  };
+
+  for (;;) {
+    struct signalfd_siginfo info;
+    pid_t ended;
+    int status;
+
+    while ((ended = waitpid (-1, &status, WNOHANG | __WALL)) > 0)
+      if (ended == p->pid) {
+        *ret_status = WIFSIGNALED (status) ? 128 + WTERMSIG (status) : WEXITSTATUS (status);
+        return 0;
+      }
+    if (ended < 0 && errno != EINTR)
+      return err_errno (err, "wait for the command");
+    if (poll (polls, 2, -1) < 0 && errno != EINTR)
+      return err_errno (err, "wait for the command");
+    if (polls[0].revents && read (p->signal_fd, &info, sizeof info) < 0 && errno != EAGAIN)
+      return err_errno (err, "read the signalfd");
+    if (polls[1].revents)
+      take_control (p);
+  }
+}
+
+static void close_streams (struct process *p)
+{
+  for (int i = 0; i < 3; i++) {
+    if (p->streams[i] >= 0)
+      close (p->streams[i]);
+    p->streams[i] = -1;
+  }
+}
+
+static int started (struct process *p, int master, struct err *err)
+{
+  struct session_report head = {.event = SESSION_STARTED};
+
+  close_streams (p);
+  if (master < 0) {
+    report (p, SESSION_STARTED, 0, "");
+    return 0;
+  }
+  int ret = pty_send_fd (p->control_fd, master, &head, sizeof head);
+  if (ret < 0 && errno != EPIPE)
+    return err_errno (err, "hand over the guest's terminal");
+  close (master);
+  return 0;
+}
+
+static int resolve (struct process *p, struct err *err)
+{
+  struct bundle_command command = *p->options->command;
+
+  if (p->options->user)
+    command.user = p->options->user;
+  return program_resolve (p->root_fd, &command, p->options->login, &p->program, err);
+}
+
+static int live (struct process *p, struct err *err)
+{
+  autofree char *text = NULL;
+  int status = 0, master = -1;
+
+  if (set_up (p, err) < 0 || enter (p, err) < 0 || resolve (p, err) < 0 ||
+      program_check (p->root_fd, &p->program, &text, &status, err) < 0)
+    return -err->code;
+  if (status) {
+    report (p, SESSION_REFUSED, status, text);
+    return 0;
+  }
+  if (execute (p, &master, err) < 0 || started (p, master, err) < 0 ||
+      look_after (p, &status, err) < 0)
+    return -err->code;
+  report (p, SESSION_ENDED, status, "");
+  return 0;
+}
+
+void session_process_main (const struct session_process *start)
+{
+  struct err err = {0};
+  struct process p = {
+      .start = start,
+      .options = start->options,
+      .oci = {.runtime = start->info->runtime, .id = start->info->id, .dir_fd = -1, .null_fd = -1},
+      .control_fd = start->control_fd,
+      .streams = {-1, -1, -1},
+      .signal_fd = -1,
+      .root_fd = -1,
+  };
+
+  if (live (&p, &err) < 0)
+    report (&p, SESSION_FAILED, err.code, err_text (&err));
+  _exit (0);
+}
