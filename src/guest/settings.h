@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the administrator sets for a guest, checked and typed: its config.json, see
- * vguest.config(5). The table in settings.c is the one place that knows the keys. */
+ * vguest-guest(5). The table in settings.c is the one place that knows the keys. */
 #ifndef VG_GUEST_SETTINGS_H
 #define VG_GUEST_SETTINGS_H
 
@@ -96,7 +96,7 @@ int settings_parse (json_object *config, const char *name, struct settings *ret_
                     struct err *err);
 
 /* Sets in @config what "KEY=VALUE" says ("memory=512M", "labels.role=web", "depends+=db",
- * "mounts+=…", "memory=" unsets); the syntax of each key is in vguest.config(5). Then the whole
+ * "mounts+=…", "memory=" unsets); the syntax of each key is in vguest-guest(5). Then the whole
  * must still pass settings_parse: a caller sets all, and writes only when none failed. */
 int settings_set (json_object *config, const char *name, const char *assignment, struct err *err);
 
@@ -107,6 +107,9 @@ int settings_get (json_object *config, const char *name, const char *key, char *
 
 /* All keys, for `get`, messages and completion; ends with NULL. */
 const char *const *settings_keys (void);
+
+/* One line about @key, for people, or NULL when it is not known. */
+const char *settings_help (const char *key);
 
 /* "systemd", …: as in config.json. */
 const char *init_style_name (enum init_style style);

@@ -5,8 +5,8 @@
 
 enum { JSON_FILE_MAX = 4 << 20 };
 
-int json_parse_object (const char *text, size_t len, const char *what, json_object **ret_object,
-                       struct err *err)
+int json_parse_value (const char *text, size_t len, const char *what, json_object **ret_value,
+                      struct err *err)
 {
   if (len > JSON_FILE_MAX)
     return err_code (err, ERR_USAGE, "%s is larger than %d bytes", what, JSON_FILE_MAX);
@@ -35,7 +35,18 @@ int json_parse_object (const char *text, size_t len, const char *what, json_obje
   }
   for (; end < len; end++)
     if (!strchr (" \t\r\n", text[end]))
-      return err_code (err, ERR_USAGE, "%s: something follows the closing brace", what);
+      return err_code (err, ERR_USAGE, "%s: something follows the end of it", what);
+  *ret_value = steal_ptr (&object);
+  return 0;
+}
+
+int json_parse_object (const char *text, size_t len, const char *what, json_object **ret_object,
+                       struct err *err)
+{
+  autojson json_object *object = NULL;
+
+  if (json_parse_value (text, len, what, &object, err) < 0)
+    return -err->code;
   if (!json_object_is_type (object, json_type_object))
     return err_code (err, ERR_USAGE, "%s: a JSON object is expected", what);
   *ret_object = steal_ptr (&object);

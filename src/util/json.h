@@ -22,6 +22,10 @@ static inline void cleanup_json (json_object **object)
 int json_parse_object (const char *text, size_t len, const char *what, json_object **ret_object,
                        struct err *err);
 
+/* The same for a value of any type; NULL for null. */
+int json_parse_value (const char *text, size_t len, const char *what, json_object **ret_value,
+                      struct err *err);
+
 /* Reads and parses a file of at most 4 MiB. */
 int json_read_file (int dir_fd, const char *name, const char *what, json_object **ret_object,
                     struct err *err);

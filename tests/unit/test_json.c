@@ -29,7 +29,7 @@ static void bad_text_is_refused_with_its_line (void **state)
       {"{\"a\": 1", "unexpected end"},
       {"", "unexpected end"},
       {"[1]", "a JSON object is expected"},
-      {"{} x", "follows the closing brace"},
+      {"{} x", "something follows"},
       {"{} /", "the file, line 1"},
   };
 
