@@ -9,7 +9,7 @@ make_tools_template () {
   make_small_template "$dir"
   mkdir -p "$dir"/{proc,sys,usr/sbin}
   for tool in sh cat sleep true touch ls rm mkdir mv ln chmod chown id hostname stat env sort \
-    mount mknod; do
+    mount mknod stty tty head sha256sum seq; do
     program=$(type -P "$tool") || skip "needs $tool"
     cp -L "$program" "$dir/bin/$tool"
     while read -r file; do

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 #include "runtime/consolelog.h"
+#include "runtime/logread.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
 
@@ -157,6 +158,100 @@ static void what_is_lost_is_told (void **state)
   assert_null (strstr (text, "lost too"));
 }
 
+static int collect (void *data, const char *bytes, size_t len, struct err *err)
+{
+  (void) err;
+  return strbuf_add (data, bytes, len) ? 0 : -1;
+}
+
+static void the_last_lines_are_found (void **state)
+{
+  struct consolelog log;
+  static const struct {
+    int64_t lines;
+    const char *text;
+  } cases[] = {{0, ""}, {1, "open"}, {2, "three\nopen"}, {4, "one\ntwo\nthree\nopen"}, {9, NULL}};
+
+  (void) state;
+  consolelog_open (&log, open_directory ());
+  write_text (&log, "one\ntwo\nthree\nopen");
+  consolelog_close (&log);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    autostrbuf struct strbuf text = STRBUF_INIT (1 << 20);
+    autologread struct logread reader = {.fd = -1};
+    autoclose int dir_fd = open_directory ();
+    autoerr struct err err = {0};
+    const char *wanted = cases[i].text ? cases[i].text : cases[i - 1].text;
+
+    assert_int_equal (logread_start (&reader, dir_fd, cases[i].lines, collect, &text, &err), 0);
+    size_t at = 0;
+    for (const char *line = strbuf_str (&text); *line;
+         line += strcspn (line, "\n") + (strchr (line, '\n') != NULL)) {
+      size_t len = strcspn (line + 25, "\n");
+
+      assert_memory_equal (line + 25, wanted + at, len);
+      at += len + (line[25 + len] == '\n');
+    }
+    assert_int_equal (at, strlen (wanted));
+  }
+}
+
+static void a_reader_follows_the_parts (void **state)
+{
+  autostrbuf struct strbuf text = STRBUF_INIT (64 << 20);
+  autologread struct logread reader = {.fd = -1};
+  autoclose int dir_fd = open_directory ();
+  autoerr struct err err = {0};
+  struct consolelog log;
+  unsigned long number = 0;
+  size_t lines = 0;
+
+  (void) state;
+  /* Before there is a log at all. */
+  assert_int_equal (logread_start (&reader, dir_fd, -1, collect, &text, &err), 0);
+  consolelog_open (&log, open_directory ());
+  for (int round = 0; round < 200; round++) {
+    for (int i = 0; i < 1000; i++) {
+      autofree char *line = xasprintf ("line %lu\n", ++number);
+
+      write_text (&log, line);
+    }
+    /* Two parts may be new now and then. */
+    if (round % 40 != 0)
+      assert_true (logread_more (&reader, &err) >= 0);
+  }
+  assert_true (logread_more (&reader, &err) >= 0);
+  consolelog_close (&log);
+  for (const char *line = strbuf_str (&text), *end;
+       (end = memchr (line, '\n', text.len - (size_t) (line - text.data))); line = end + 1)
+    assert_int_equal (strtoul (line + strlen ("2026-11-23T22:41:24+0000 line "), NULL, 10),
+                      ++lines);
+  assert_int_equal (lines, number);
+}
+
+static void a_reader_that_is_too_slow_is_told (void **state)
+{
+  autostrbuf struct strbuf text = STRBUF_INIT (64 << 20);
+  autologread struct logread reader = {.fd = -1};
+  autoclose int dir_fd = open_directory ();
+  autoerr struct err err = {0};
+  struct consolelog log;
+  autofree char *bytes = xmalloc (CONSOLELOG_PART_MAX);
+
+  (void) state;
+  memset (bytes, 'x', CONSOLELOG_PART_MAX);
+  consolelog_open (&log, open_directory ());
+  write_text (&log, "begin\n");
+  assert_int_equal (logread_start (&reader, dir_fd, -1, collect, &text, &err), 0);
+  for (int i = 0; i < CONSOLELOG_PARTS + 2; i++)
+    consolelog_write (&log, bytes, CONSOLELOG_PART_MAX);
+  write_text (&log, "\nend\n");
+  assert_int_equal (logread_more (&reader, &err), 1);
+  consolelog_close (&log);
+  assert_non_null (strstr (strbuf_str (&text), "some of the log was lost here"));
+  assert_memory_equal (text.data + text.len - 5, " end\n", 5);
+}
+
 int main (void)
 {
   const struct CMUnitTest tests[] = {
@@ -164,6 +259,9 @@ int main (void)
       cmocka_unit_test_setup_teardown (parts_are_bounded_and_in_order, set_up, tear_down),
       cmocka_unit_test_setup_teardown (a_huge_line_is_cut_nowhere, set_up, tear_down),
       cmocka_unit_test_setup_teardown (what_is_lost_is_told, set_up, tear_down),
+      cmocka_unit_test_setup_teardown (the_last_lines_are_found, set_up, tear_down),
+      cmocka_unit_test_setup_teardown (a_reader_follows_the_parts, set_up, tear_down),
+      cmocka_unit_test_setup_teardown (a_reader_that_is_too_slow_is_told, set_up, tear_down),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
