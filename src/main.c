@@ -32,6 +32,14 @@ static const struct command commands[] = {
     {"vguest", "console", "", "join the console of a running guest", cmd_console},
     {"vguest", "logs", "[-f] [-n LINES]", "show what the guest's init wrote", cmd_logs},
     {"vapt-get", NULL, "[OPTION…] SELECTION… -- ARG…", "run apt-get in guests", cmd_apt_get},
+    {"vguest-info", NULL, "[NAME]", "tell about the host, or a guest", cmd_info},
+    {"vguest-autostart", "start", "[-j N]", "start the guests that have autostart set",
+     cmd_autostart_start},
+    {"vguest-autostart", "stop", "[-j N]", "stop all guests, in the reverse order",
+     cmd_autostart_stop},
+    {"vguest-autostart", "status", "", "tell whether they run", cmd_autostart_status},
+    {"vguest-autostart", "list", "", "show what start would start, in this order",
+     cmd_autostart_list},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -48,6 +56,8 @@ static const struct program programs[] = {
     {"vstore", "[OPTION…] VERB", "look after the store"},
     {"vguest-stat", "[OPTION…]", "show guests: what runs, and what they share"},
     {"vapt-get", "[OPTION…] SELECTION -- ARG…", "run apt-get in many guests"},
+    {"vguest-info", "[OPTION…] [NAME]", "tell about the host, or a guest"},
+    {"vguest-autostart", "[OPTION…] VERB", "start and stop guests with the host"},
     {NULL, NULL, NULL},
 };
 
@@ -72,7 +82,7 @@ static char *usage_text (const struct program *program)
   if (program == &programs[0]) {
     strbuf_adds (&text, "\nOther programs:\n");
     for (const struct program *p = programs + 1; p->name; p++)
-      strbuf_addf (&text, "  %-12s %s\n", p->name, p->summary);
+      strbuf_addf (&text, "  %-16s %s\n", p->name, p->summary);
   }
   strbuf_addf (&text, "\n%s VERB --help tells more about a verb.\n", program->name);
   return strbuf_steal (&text);
@@ -138,6 +148,19 @@ static int dispatch (const struct program *program, struct context *context, int
   return command->run (context, argc - first, argv + first, err);
 }
 
+/* vguest --complete KIND [ARG]: see cmd/complete.c. */
+static int complete (const char *kind, const char *argument)
+{
+  if (strcmp (kind, "verbs") == 0) {
+    for (const struct command *c = commands; c->program && argument; c++)
+      if (strcmp (c->program, argument) == 0 && c->verb)
+        puts (c->verb);
+  } else {
+    complete_words (kind, argument);
+  }
+  return 0;
+}
+
 int main (int argc, char **argv)
 {
   autoerr struct err err = {0};
@@ -149,7 +172,9 @@ int main (int argc, char **argv)
   umask (022);
   fd_raise_limit ();
   struct context context = {.program = program->name};
-  int status = dispatch (program, &context, argc, argv, &err);
+  int status = argc > 2 && strcmp (argv[1], "--complete") == 0
+                   ? complete (argv[2], argv[3])
+                   : dispatch (program, &context, argc, argv, &err);
   names_release (&context.exclude);
   progress_clear ();
   if (status < 0) {

@@ -69,6 +69,9 @@ int context_open_running (const struct context *context, const char *name, struc
 /* Fails with ERR_USAGE when the caller is not root. */
 int require_root (struct err *err);
 
+/* The processors that this process may use: at least 1. */
+unsigned cpu_count (void);
+
 /* "1.2 GiB": the caller's string. */
 char *format_bytes (uint64_t bytes);
 
@@ -78,6 +81,10 @@ void print_json (json_object *object);
 /* Prints "PROGRAM: warning: …" or, for errors that do not end the run, "PROGRAM: …" to stderr. */
 void print_warning (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 void print_error (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
+
+/* What completion/vguest.bash asks for: prints the words of @kind ("guests", "templates", "keys",
+ * "styles"), those that can be had; @root may be NULL. */
+void complete_words (const char *kind, const char *root);
 
 /* The verbs. */
 command_fn cmd_build;
@@ -103,5 +110,10 @@ command_fn cmd_template_list;
 command_fn cmd_template_info;
 command_fn cmd_template_delete;
 command_fn cmd_apt_get;
+command_fn cmd_autostart_start;
+command_fn cmd_autostart_stop;
+command_fn cmd_autostart_status;
+command_fn cmd_autostart_list;
+command_fn cmd_info;
 
 #endif

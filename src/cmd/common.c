@@ -74,6 +74,13 @@ int require_root (struct err *err)
   return 0;
 }
 
+unsigned cpu_count (void)
+{
+  long count = sysconf (_SC_NPROCESSORS_ONLN);
+
+  return count < 1 ? 1 : count > 64 ? 64 : (unsigned) count;
+}
+
 char *format_bytes (uint64_t bytes)
 {
   static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -184,7 +184,8 @@ int root_open (const struct vroot_options *options, struct vroot **ret_root, str
       .no_wait = options->no_wait,
       .on_wait = options->on_wait,
   };
-  if (choose_path (options->path, &root->path, err) < 0 || make_path (root->path, err) < 0)
+  if (choose_path (options->path, &root->path, err) < 0 ||
+      (!options->existing && make_path (root->path, err) < 0))
     return -err->code;
   root->fd = open (root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (root->fd < 0)
@@ -193,7 +194,7 @@ int root_open (const struct vroot_options *options, struct vroot **ret_root, str
     /* Two first commands at once: the second one waits here and finds the work done. */
     autoclose int lock = -1;
 
-    if (errno != ENOENT)
+    if (errno != ENOENT || options->existing)
       return err_errno (err, "look for %s/root.json", root->path);
     if (lock_acquire (root->fd, "lock", LOCK_EXCLUSIVE, false, root->path, options->on_wait, &lock,
                       err) < 0)

@@ -40,6 +40,7 @@ struct vroot {
 struct vroot_options {
   const char *path; /* from --root; NULL: $VGUEST_ROOT, vguest.conf, ROOT_DEFAULT */
   bool write;       /* take the root lock shared, sweep staging, collect when wanted */
+  bool existing;    /* ENOENT instead of making it */
   bool no_wait;
   void (*on_wait) (const char *what, const char *holder);
 };

@@ -253,3 +253,43 @@ void json_set_bool (json_object *object, const char *key, bool value)
 {
   set (object, key, json_object_new_boolean (value));
 }
+
+/* The length of the UTF-8 sequence (RFC 3629) at @bytes, of which there are @len; 0 when it is
+ * none. */
+static size_t utf8_sequence (const unsigned char *bytes, size_t len)
+{
+  unsigned char first = bytes[0];
+  size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+
+  if (!first || first > 0xf4 || !size || size > len)
+    return 0;
+  for (size_t i = 1; i < size; i++)
+    if ((bytes[i] & 0xc0) != 0x80)
+      return 0;
+  if (size > 2) {
+    unsigned start = (unsigned) first << 8 | bytes[1];
+
+    /* Overlong forms, surrogates, and what is above U+10FFFF. */
+    if ((start >= 0xe000 && start < 0xe0a0) || (start >= 0xeda0 && start <= 0xedff) ||
+        (start >= 0xf000 && start < 0xf090) || (start >= 0xf490 && start <= 0xf4ff))
+      return 0;
+  }
+  return size;
+}
+
+void json_set_bytes (json_object *object, const char *key, const char *bytes, size_t len)
+{
+  autostrbuf struct strbuf text = STRBUF_INIT (SIZE_MAX / 2);
+
+  while (len) {
+    size_t size = utf8_sequence ((const unsigned char *) bytes, len);
+
+    if (size)
+      strbuf_add (&text, bytes, size);
+    else
+      strbuf_adds (&text, "\xef\xbf\xbd");
+    bytes += size ? size : 1;
+    len -= size ? size : 1;
+  }
+  set (object, key, json_object_new_string_len (strbuf_str (&text), (int) text.len));
+}

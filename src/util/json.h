@@ -57,6 +57,8 @@ int json_get_strings (json_object *object, const char *key, json_object **ret_va
                       struct err *err);
 
 void json_set_string (json_object *object, const char *key, const char *value);
+/* Bytes that need not be text: what is not UTF-8, and NUL, is replaced by U+FFFD. */
+void json_set_bytes (json_object *object, const char *key, const char *bytes, size_t len);
 void json_set_int (json_object *object, const char *key, int64_t value);
 void json_set_bool (json_object *object, const char *key, bool value);
 

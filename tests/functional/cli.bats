@@ -5,12 +5,13 @@
 load ../lib/common
 
 @test "every program tells its version and its help" {
-  for program in vguest vtemplate vstore; do
+  for program in vguest vtemplate vstore vguest-autostart; do
     run "$program" --version
     assert_status 0
     assert_contains "$output" "vguest "
   done
-  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get; do
+  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get vguest-info \
+    vguest-autostart; do
     run "$program" --help
     assert_status 0
     assert_contains "$output" "Usage: $program"
@@ -59,4 +60,8 @@ names_options () {
   names_options vstore.8 vstore gc
   names_options vguest-stat.8 vguest-stat
   names_options vapt-get.8 vapt-get
+  names_options vguest-info.8 vguest-info
+  for verb in start stop status list; do
+    names_options vguest-autostart.8 vguest-autostart "$verb"
+  done
 }

@@ -134,9 +134,39 @@ static void nearest_word_has_limits (void **state)
   assert_null (nearest_word ("", known));
 }
 
+static void bytes_become_utf8 (void **state)
+{
+  static const struct {
+    const char *bytes;
+    size_t len;
+    const char *expected;
+  } cases[] = {
+      {"plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", 17,
+       "plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
+      {"a\0b", 3,
+       "a\xef\xbf\xbd"
+       "b"},
+      {"\xff", 1, "\xef\xbf\xbd"},
+      {"\xc3", 1, "\xef\xbf\xbd"},
+      {"\xc0\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd"},
+      {"\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+      {"", 0, ""},
+  };
+
+  (void) state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    autojson json_object *object = json_object_new_object ();
+
+    json_set_bytes (object, "key", cases[i].bytes, cases[i].len);
+    assert_string_equal (json_object_get_string (json_object_object_get (object, "key")),
+                         cases[i].expected);
+  }
+}
+
 int main (void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test (bytes_become_utf8),
       cmocka_unit_test (comments_are_allowed),
       cmocka_unit_test (bad_text_is_refused_with_its_line),
       cmocka_unit_test (missing_members_give_the_fallback),
