@@ -115,5 +115,6 @@ command_fn cmd_autostart_stop;
 command_fn cmd_autostart_status;
 command_fn cmd_autostart_list;
 command_fn cmd_info;
+command_fn cmd_vexec;
 
 #endif

@@ -10,7 +10,7 @@ load ../lib/common
     assert_status 0
     assert_contains "$output" "vguest "
   done
-  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get vguest-info \
+  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get vexec vguest-info \
     vguest-autostart; do
     run "$program" --help
     assert_status 0
@@ -60,6 +60,7 @@ names_options () {
   names_options vstore.8 vstore gc
   names_options vguest-stat.8 vguest-stat
   names_options vapt-get.8 vapt-get
+  names_options vexec.8 vexec
   names_options vguest-info.8 vguest-info
   for verb in start stop status list; do
     names_options vguest-autostart.8 vguest-autostart "$verb"
