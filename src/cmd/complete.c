@@ -29,6 +29,9 @@ void complete_words (const char *kind, const char *root)
 {
   if (strcmp (kind, "guests") == 0 || strcmp (kind, "templates") == 0) {
     print_of_root (kind, root);
+  } else if (strcmp (kind, "keys") == 0) {
+    for (const char *const *key = settings_keys (); *key; key++)
+      puts (*key);
   } else if (strcmp (kind, "styles") == 0) {
     for (int style = INIT_AUTO; style <= INIT_NONE; style++)
       puts (init_style_name ((enum init_style) style));
