@@ -441,10 +441,14 @@ static int write_bundle (struct monitor *m, struct err *err)
 static int join_network (struct monitor *m, struct err *err)
 {
   const struct monitor_start *start = m->start;
-  autofree char *path = xasprintf ("%s/netns", m->oci.path);
+  autofree char *dir = xasprintf ("%s/net", start->run_path);
+  const struct network_place place = {.id = start->id,
+                                      .dir = dir,
+                                      .host_pid = (pid_t) host_pid (m, getpid ()),
+                                      .guest_fd = start->guest->fd,
+                                      .root_fd = m->root_fd};
 
-  return network_join (&m->network, start->settings, start->id, path, start->guest->fd, m->root_fd,
-                       err);
+  return network_join (&m->network, start->settings, &place, err);
 }
 
 static int start_init (struct monitor *m, struct err *err)

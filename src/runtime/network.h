@@ -42,6 +42,7 @@ int network_write_resolv (json_object *result, int root_fd, struct err *err);
 /* The network of a guest that runs, in the hands of its monitor. */
 struct network {
   int note_fd;         /* owned; -1 when there is nothing to leave */
+  char *netns_dir;     /* owned; NULL before it was made */
   char *netns_path;    /* owned; NULL: the host's network, or one that the runtime makes */
   json_object *result; /* owned; see network_add; NULL without CNI */
 };
@@ -50,11 +51,20 @@ struct network {
     .note_fd = -1                                                                                  \
   }
 
-/* All of the above for the guest whose directory is @guest_fd and whose root is mounted at
- * @root_fd; the namespace is bound on @netns_path. For NETWORK_HOST and NETWORK_NONE there is
- * nothing to do. After an error as well, @network is left by network_leave. */
-int network_join (struct network *network, const struct settings *settings, const char *id,
-                  const char *netns_path, int guest_fd, int root_fd, struct err *err);
+struct network_place {
+  const char *id;  /* of the container */
+  const char *dir; /* RUN/NAME/net: made, and mounted on in this mount namespace, that is not the
+                      host's; the namespace is DIR/ns */
+  pid_t host_pid;  /* of this process, for others on the host: they find the namespace at the same
+                      path, by a link to /proc/PID/root there (the daemon of the dhcp plugin) */
+  int guest_fd;    /* guests/NAME */
+  int root_fd;     /* the guest's mounted root */
+};
+
+/* All of the above. For NETWORK_HOST and NETWORK_NONE there is nothing to do. After an error as
+ * well, @network is left by network_leave. */
+int network_join (struct network *network, const struct settings *settings,
+                  const struct network_place *place, struct err *err);
 
 /* Releases what network_join took, once no process of the guest is left. */
 int network_leave (struct network *network, struct err *err);
