@@ -385,9 +385,9 @@ static int set (json_object *config, const char *assignment, struct err *err)
 {
   autofree char *key = NULL;
   autojson json_object *value = NULL;
-  const struct setting *setting;
-  enum operation operation;
-  const char *text, *member;
+  const struct setting *setting = NULL;
+  enum operation operation = SET;
+  const char *text = NULL, *member = NULL;
 
   if (split (assignment, &key, &operation, &text, err) < 0 ||
       setting_find (key, &setting, &member, err) < 0)
