@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vguest-autostart start|stop|status|list: guests at the start and the end of the host. */
-#include "cmd.h"
+#include "autostart.h"
 #include "fanout.h"
 #include "guest/autostart.h"
 #include "runtime/live.h"
@@ -17,8 +17,12 @@ struct entry {
   char *error; /* owned; why its settings cannot be read, or NULL */
 };
 
+enum wanted { WANT_AUTOSTART, WANT_RUNNING, WANT_NAMES };
+
 struct autostart {
   struct context *context;
+  enum wanted want;
+  const struct names *wanted;     /* borrowed; of WANT_NAMES */
   struct names names;             /* owned; all guests */
   struct entry *entries;          /* owned; of each */
   struct autostart_guest *guests; /* owned; of each */
@@ -58,8 +62,20 @@ static int read_guest (struct vroot *root, const char *name, struct entry *entry
   return settings_parse (guest->config, name, &entry->settings, err);
 }
 
-/* Reads all guests, and makes the plan: of those that run, or of those that are to be started. */
-static int make_plan (struct autostart *a, bool of_running, struct err *err)
+static bool is_wanted (const struct autostart *a, const char *name, const struct entry *entry)
+{
+  switch (a->want) {
+  case WANT_RUNNING:
+    return entry->running;
+  case WANT_NAMES:
+    return names_has (a->wanted, name);
+  default:
+    return !entry->error && entry->settings.autostart;
+  }
+}
+
+/* Reads all guests, and makes the plan. */
+static int make_plan (struct autostart *a, struct err *err)
 {
   autoroot struct vroot *root = NULL;
 
@@ -76,7 +92,7 @@ static int make_plan (struct autostart *a, bool of_running, struct err *err)
       entry->error = xstrdup (err_text (&guest_err));
     a->guests[i] = (struct autostart_guest){
         .name = a->names.items[i],
-        .wanted = of_running ? entry->running : !entry->error && entry->settings.autostart,
+        .wanted = is_wanted (a, a->names.items[i], entry),
         .priority = entry->settings.autostart_priority,
         .depends = &entry->settings.depends,
     };
@@ -86,9 +102,9 @@ static int make_plan (struct autostart *a, bool of_running, struct err *err)
     struct autostart_step *step = &a->plan.steps[i];
     const struct entry *entry = &a->entries[step->guest];
 
-    if (entry->running != of_running)
+    if (entry->running != a->stop)
       step->state = AUTOSTART_DONE;
-    else if (entry->error && !of_running && !step->problem)
+    else if (entry->error && !a->stop && !step->problem)
       step->problem = xstrdup (entry->error);
   }
   return 0;
@@ -194,34 +210,83 @@ static void tell_failures (struct autostart *a)
                  a->stop ? "stopped" : "started", step->problem ? step->problem : "?");
   }
   /* Whether these are to be started is not known. */
-  for (size_t i = 0; i < a->names.count && !a->stop; i++)
+  for (size_t i = 0; i < a->names.count && a->want == WANT_AUTOSTART; i++)
     if (a->entries[i].error && !a->guests[i].wanted) {
       a->failed++;
       print_error ("%s", a->entries[i].error);
     }
 }
 
+static int run_plan (struct autostart *a, unsigned parallel, struct err *err)
+{
+  struct jobs jobs = {.parallel = parallel, .data = a, .next = next, .run = run, .end = end};
+  int ret = jobs_run (&jobs, err);
+
+  tell_failures (a);
+  if (a->context->json)
+    print_results (a);
+  if (ret < 0)
+    return ret;
+  if (a->failed)
+    return err_code (err, ERR_SOME_FAILED, "%zu %s not %s", a->failed,
+                     a->failed == 1 ? "guest was" : "guests were", a->stop ? "stopped" : "started");
+  return 0;
+}
+
 static int carry_out (struct context *context, bool stop, const char *jobs_text, struct err *err)
 {
-  autoautostart struct autostart a = {.context = context, .stop = stop};
-  struct jobs jobs = {.data = &a, .next = next, .run = run, .end = end};
+  autoautostart struct autostart a = {
+      .context = context, .stop = stop, .want = stop ? WANT_RUNNING : WANT_AUTOSTART};
   unsigned parallel = 0;
 
   interrupt_install ();
   if (parse_jobs (jobs_text, cpu_count () * (stop ? STOPS_FOR_CPU : 1), &parallel, err) < 0 ||
-      make_plan (&a, /* of_running= */ stop, err) < 0)
+      make_plan (&a, err) < 0)
     return -err->code;
-  jobs.parallel = parallel;
-  int ret = jobs_run (&jobs, err);
-  tell_failures (&a);
-  if (context->json)
-    print_results (&a);
-  if (ret < 0)
-    return ret;
-  if (a.failed)
-    return err_code (err, ERR_SOME_FAILED, "%zu guests were not %s", a.failed,
-                     stop ? "stopped" : "started");
-  return 0;
+  return run_plan (&a, parallel, err);
+}
+
+/* 1 when one of the guests depends on another. Those that cannot be read are told of later. */
+static int any_depends (const struct context *context, const struct names *names, struct err *err)
+{
+  autoroot struct vroot *root = NULL;
+  bool any = false;
+
+  if (context_open_root (context, /* write= */ false, &root, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < names->count && !any; i++) {
+    struct entry entry = {0};
+    autoerr struct err ignored = {0};
+
+    any = read_guest (root, names->items[i], &entry, &ignored) == 0 && entry.settings.depends.count;
+    settings_release (&entry.settings);
+  }
+  return any;
+}
+
+int start_in_order (struct context *context, const struct names *names, bool only_others,
+                    unsigned parallel, struct err *err)
+{
+  autoautostart struct autostart a = {.context = context, .want = WANT_NAMES, .wanted = names};
+  int any = any_depends (context, names, err);
+
+  if (any <= 0)
+    return any;
+  if (make_plan (&a, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < a.plan.count; i++) {
+    struct autostart_step *step = &a.plan.steps[i];
+    const char *name = a.guests[step->guest].name;
+
+    if (!names_has (names, name))
+      continue;
+    if (only_others)
+      step->state = AUTOSTART_DONE;
+    else if (a.entries[step->guest].running && !context->quiet)
+      printf ("%s: is running already\n", name);
+  }
+  int ret = run_plan (&a, parallel, err);
+  return ret < 0 ? ret : 1;
 }
 
 static const char start_usage[] =
@@ -290,7 +355,7 @@ int cmd_autostart_status (struct context *context, int argc, char **argv, struct
                    "Exits with 0 when all guests that have \"autostart\" set run, and those that\n"
                    "they depend on; with 3 when not, and tells which do not.\n",
                    argc, argv, err) < 0 ||
-      make_plan (&a, /* of_running= */ false, err) < 0)
+      make_plan (&a, err) < 0)
     return -err->code;
   for (size_t i = 0; i < a.plan.count; i++)
     running += a.entries[a.plan.steps[i].guest].running;
@@ -371,7 +436,7 @@ int cmd_autostart_list (struct context *context, int argc, char **argv, struct e
                    "Usage: vguest-autostart list\n"
                    "Shows what start would start, in this order, and what is wrong with it.\n",
                    argc, argv, err) < 0 ||
-      make_plan (&a, /* of_running= */ false, err) < 0)
+      make_plan (&a, err) < 0)
     return -err->code;
   if (context->json)
     print_list_json (&a);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vguest NAMES start, stop, restart, condrestart */
+#include "autostart.h"
 #include "cmd.h"
 #include "fanout.h"
 #include "runtime/console.h"
@@ -10,9 +11,9 @@
 
 static const char start_usage[] =
     "Usage: vguest NAMES start [--console] [--jobs N]\n"
-    "Starts guests, several at once, and returns when their init was started. One that runs\n"
-    "already is left alone. With --console a single guest's console is joined to this terminal\n"
-    "from the start, as `vguest NAME console` does.\n";
+    "Starts guests, several at once, and returns when their init was started; those that they\n"
+    "depend on are started first. One that runs already is left alone. With --console a single\n"
+    "guest's console is joined to this terminal from the start, as `vguest NAME console` does.\n";
 
 static const char stop_usage[] =
     "Usage: vguest NAMES stop [--timeout SECONDS] [--jobs N]\n"
@@ -157,6 +158,12 @@ static int run (struct action *action, const char *usage, int argc, char **argv,
     return -err->code;
   if (console && names.count > 1)
     return err_code (err, ERR_USAGE, "--console is for a single guest");
+  if (action->start && !action->stop) {
+    int handled = start_in_order (action->context, &names, console, jobs, err);
+
+    if (handled < 0 || (handled && !console))
+      return handled < 0 ? handled : 0;
+  }
   if (console)
     return start_with_console (action, names.items[0], err);
   struct err *errs = xcalloc (names.count, sizeof *errs);

@@ -58,7 +58,7 @@ unit_command () { # UNIT KEY [INSTANCE]
     "early: started db: started app: started" ]
   assert_contains "$output" "guest loop was not started: it depends on itself: loop -> top -> loop"
   assert_contains "$output" "guest want was not started: it depends on \"ghost\""
-  assert_contains "$output" "3 guests were not started"
+  assert_contains "$output" "vguest-autostart: 3 guests were not started"
   [ "$(vguest --all running | sort | paste -sd ' ')" = "app db early" ]
   # Again: nothing to do for those that run.
   run vguest-autostart start --json
@@ -85,6 +85,29 @@ unit_command () { # UNIT KEY [INSTANCE]
   assert_contains "$output" "guest broken was not started"
   assert_contains "$output" "guest app was not started: it depends on broken, which was not started"
   vguest-autostart -q stop
+  assert_no_guests_left
+}
+
+@test "vguest NAME start starts first what the guest depends on" {
+  make_tools_guests 'app,db,disk,other'
+  configure app '. + {depends: ["db"]}'
+  configure db '. + {depends: ["disk"]}'
+  run vguest app start
+  assert_status 0
+  [ "$(paste -sd ' ' <<<"$output")" = "disk: started db: started app: started" ]
+  run vguest app,disk start
+  assert_status 0
+  [ "$(sort <<<"$output" | paste -sd ' ')" = "app: is running already disk: is running already" ]
+  vguest -q app stop
+  [ "$(vguest db,disk running | sort | paste -sd ' ')" = "db disk" ]
+  vguest -q --all stop
+  configure disk '. + {depends: ["app"]}'
+  run vguest app start
+  assert_status 3
+  assert_contains "$output" "it depends on itself"
+  run vguest other start
+  assert_status 0
+  vguest -q --all stop
   assert_no_guests_left
 }
 
