@@ -68,7 +68,6 @@ static const char *const denied_syscalls[] = {
     "query_module",
     "quotactl",
     "quotactl_fd",
-    "reboot",
     "request_key",
     "settimeofday",
     "stime",
@@ -124,6 +123,12 @@ static const struct mount_spec mounts[] = {
     {"/run/lock", "tmpfs", "tmpfs", "nosuid,noexec,nodev,mode=1777,size=5120k"},
     {"/tmp", "tmpfs", "tmpfs", "nosuid,nodev,mode=1777"},
 };
+
+/* In a cgroup namespace: the guest's own is the top. */
+static const struct mount_spec cgroup_own = {"/sys/fs/cgroup", "cgroup", "cgroup",
+                                             "nosuid,noexec,nodev,relatime"};
+static const struct mount_spec cgroup_seen = {"/sys/fs/cgroup", "cgroup", "cgroup",
+                                              "nosuid,noexec,nodev,relatime,ro"};
 
 const char *const bundle_mount_points[] = {"/proc", "/dev", "/sys", "/run", "/tmp", NULL};
 
@@ -213,6 +218,8 @@ static json_object *mount_list (const struct bundle *bundle)
 
   for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++)
     append (array, mount_object (&mounts[i]));
+  if (bundle->init_spec)
+    append (array, mount_object (bundle->init_spec->own_cgroup ? &cgroup_own : &cgroup_seen));
   for (size_t i = 0; i < bundle->bind_count; i++)
     append (array, mount_object (&(struct mount_spec){bundle->binds[i].target, "bind",
                                                       bundle->binds[i].source,
@@ -221,6 +228,12 @@ static json_object *mount_list (const struct bundle *bundle)
     append (array, mount_object (&(struct mount_spec){BUNDLE_INIT, "bind", bundle->init,
                                                       "bind,ro,nosuid,nodev,exec"}));
   return array;
+}
+
+/* Is the first process the guest's own init? */
+static bool own_init (const struct bundle *bundle)
+{
+  return bundle->init_spec && bundle->init_spec->of_guest;
 }
 
 static json_object *process_object (const struct bundle *bundle,
@@ -233,7 +246,7 @@ static json_object *process_object (const struct bundle *bundle,
   json_object *args = new_array ();
   json_object *caps = new_object ();
 
-  json_set_bool (process, "terminal", false);
+  json_set_bool (process, "terminal", own_init (bundle));
   json_set_int (user, "uid", command->uid);
   json_set_int (user, "gid", command->gid);
   for (size_t i = 0; i < command->group_count; i++)
@@ -249,8 +262,13 @@ static json_object *process_object (const struct bundle *bundle,
   put (process, "args", args);
   put (process, "env", string_list (command->env));
   json_set_string (process, "cwd", command->cwd);
-  for (const char *const *set = sets; *set; set++)
-    put (caps, *set, string_list (capabilities));
+  for (const char *const *set = sets; *set; set++) {
+    json_object *list = string_list (capabilities);
+
+    if (own_init (bundle))
+      append (list, json_object_new_string ("CAP_SYS_BOOT"));
+    put (caps, *set, list);
+  }
   put (process, "capabilities", caps);
   json_set_bool (process, "noNewPrivileges", false);
   return process;
@@ -279,7 +297,8 @@ static json_object *device_list (void)
   return array;
 }
 
-static json_object *seccomp_object (void)
+/* An own init may reboot: the kernel ends its pid namespace then, and nothing else. */
+static json_object *seccomp_object (const struct bundle *bundle)
 {
   json_object *seccomp = new_object ();
   json_object *rules = new_array ();
@@ -288,7 +307,10 @@ static json_object *seccomp_object (void)
   json_set_string (seccomp, "defaultAction", "SCMP_ACT_ALLOW");
   if (architectures[0])
     put (seccomp, "architectures", string_list (architectures));
-  put (deny, "names", string_list (denied_syscalls));
+  json_object *names = string_list (denied_syscalls);
+  if (!own_init (bundle))
+    append (names, json_object_new_string ("reboot"));
+  put (deny, "names", names);
   json_set_string (deny, "action", "SCMP_ACT_ERRNO");
   append (rules, deny);
   put (seccomp, "syscalls", rules);
@@ -319,7 +341,7 @@ static json_object *linux_object (const struct bundle *bundle)
   json_set_string (object, "cgroupsPath", cgroup);
   put (resources, "devices", device_list ());
   put (object, "resources", resources);
-  put (object, "seccomp", seccomp_object ());
+  put (object, "seccomp", seccomp_object (bundle));
   put (object, "maskedPaths", string_list (masked_paths));
   put (object, "readonlyPaths", string_list (readonly_paths));
   return object;

@@ -25,6 +25,7 @@
 #define VG_RUNTIME_BUNDLE_H
 
 #include "guest/settings.h"
+#include "runtime/init.h"
 #include "util/json.h"
 #include <sys/types.h>
 
@@ -51,9 +52,10 @@ struct bundle {
   const char *hostname; /* NULL: left to the runtime */
   const char *init;     /* an init program of the host, or NULL: args is pid 1; without args it only
                            waits (catatonit -P) */
-  const struct settings *settings; /* borrowed; of a guest that runs; NULL: a transaction */
-  const char *netns; /* path of its network namespace, or NULL */
-  const struct bundle_bind *binds; /* may be NULL */
+  const struct init_spec *init_spec; /* of a guest that runs; NULL: a transaction */
+  const char *netns;                 /* a bound network namespace, or NULL: the host's */
+  const struct settings *settings;   /* borrowed; of a guest that runs; NULL: a transaction */
+  const struct bundle_bind *binds;   /* may be NULL */
   size_t bind_count;
 };
 

@@ -181,35 +181,15 @@ static int launch (struct monitor_start *start, struct err *err)
   return read_report (fd, pid, err);
 }
 
-/* What the settings say, or what there is to be started. */
-static int choose_init (const struct settings *settings, enum init_style *ret_style,
-                        struct err *err)
-{
-  enum init_style style = settings->init;
-
-  if (style == INIT_AUTO)
-    style = settings->command.count ? INIT_PLAIN : INIT_NONE;
-  if (style == INIT_PLAIN && !settings->command.count)
-    return err_code (err, ERR_USAGE, "\"init\" is plain, but there is no \"command\" to run");
-  *ret_style = style;
-  return 0;
-}
-
 static int start_with (struct vroot *root, struct guest *guest, const struct settings *settings,
                        const struct live_start_options *options, struct err *err)
 {
   autofree char *runtime = NULL, *id = guest_container_id (root, guest->name);
   autofree char *host_init = runtime_find_init (), *mount_on = runtime_mount_point (root, err);
   autoclose int run_fd = -1, running_fd = -1, cgroup_fd = -1, log_fd = -1;
-  enum init_style style = INIT_AUTO;
 
-  if (!mount_on || choose_init (settings, &style, err) < 0 ||
-      runtime_choose (root, guest, &runtime, err) < 0)
+  if (!mount_on || runtime_choose (root, guest, &runtime, err) < 0)
     return -err->code;
-  if (style == INIT_NONE && !host_init)
-    return err_code (err, EOPNOTSUPP,
-                     "there is nothing to run in it: install catatonit on the host, which keeps a "
-                     "guest without an init alive, or set a \"command\"");
   run_fd = open_run_dir (root, guest->name, /* make= */ true, err);
   autofree char *run_path = xasprintf ("%s/%s", root->run_path, guest->name);
   if (run_fd < 0 || lock_running (guest, &running_fd, err) < 0 || cgroup_lock (&cgroup_fd, err) < 0)
@@ -221,11 +201,9 @@ static int start_with (struct vroot *root, struct guest *guest, const struct set
       .root = root,
       .guest = guest,
       .settings = settings,
-      .init = style,
-      .trial = options->trial,
       .id = id,
       .runtime = runtime,
-      .host_init = style == INIT_PLAIN || style == INIT_NONE ? host_init : NULL,
+      .host_init = host_init,
       .mount_on = mount_on,
       .run_path = run_path,
       .run_fd = run_fd,
@@ -233,6 +211,7 @@ static int start_with (struct vroot *root, struct guest *guest, const struct set
       .cgroup_lock_fd = cgroup_fd,
       .log_fd = log_fd,
       .console_fd = options->console_fd,
+      .trial = options->trial,
   };
   return launch (&start, err);
 }
@@ -258,7 +237,7 @@ int live_start (struct vroot *root, struct guest *guest, const struct live_start
   /* A start that failed has undone all but this. */
   if (ret < 0 && ret != -EALREADY &&
       (live_recover (root, guest, &recover_err) < 0 ||
-       guest_recover (root, guest, &recover_err) < 0))
+       (!options->trial && guest_recover (root, guest, &recover_err) < 0)))
     return err_code (err, err->code, "%s; and then: %s", err_text (err), err_text (&recover_err));
   return ret;
 }

@@ -22,7 +22,6 @@ struct monitor_start {
   struct vroot *root;
   struct guest *guest;
   const struct settings *settings;
-  enum init_style init;
   bool trial; /* the root's upper is txn/upper, over private and tree */
   const char *id;
   const char *runtime;   /* path */

@@ -157,8 +157,10 @@ web3" ]
 @test "a start that fails leaves nothing" {
   configure web1 '.command = ["/nonexistent"]'
   run vguest web1 start
-  # Under an init of the host the command's failure comes after the start.
-  wait_for in_state web1 stopped
+  assert_status 1
+  assert_contains "$output" "start guest web1: /nonexistent: no such command in the guest"
+  wait_for assert_no_guests_left
+  run_plain web1 true
   cat >"$T/runtime" <<'SCRIPT'
 #!/bin/sh
 case "$*" in

@@ -91,3 +91,58 @@ wait_for () {
   echo "waited in vain: $*"
   return 1
 }
+
+# need_tar KIND: a Debian 12 made by mmdebstrap once for all tests of a run; its path is in $tar.
+# Skips without a mirror.
+#
+#   services   systemd, dbus, openssh-server, cron, nginx, iproute2, procps
+#   sysvinit   sysvinit with sysv-rc, busybox, cron, procps
+#   openrc     sysvinit with OpenRC, and openrc-init; cron, procps
+need_tar () {
+  local cache=${VGUEST_TEST_CACHE:-$BATS_RUN_TMPDIR/cache} packages
+  case $1 in
+    services) packages=systemd-sysv,dbus,openssh-server,cron,nginx-light,iproute2,procps ;;
+    sysvinit) packages=sysvinit-core,initscripts,sysv-rc,busybox,cron,procps ;;
+    openrc) packages=sysvinit-core,openrc,cron,procps ;;
+  esac
+  skip_unless_mirror
+  mkdir -p "$cache"
+  # shellcheck disable=SC2034 # is for the caller
+  tar=$cache/$1.tar
+  (
+    flock 9
+    [ -e "$cache/$1.tar" ] || {
+      # The mirror may fail once. No test's descriptors (bats has some open) for the bootstrap.
+      for _ in 1 2 3; do
+        mmdebstrap --quiet --variant=minbase --include="$packages" bookworm \
+          "$cache/$1.new.tar" 3>&- 4>&- 9>&- && break
+        sleep 5
+      done
+      mv "$cache/$1.new.tar" "$cache/$1.tar"
+    } >&2
+  ) 9>"$cache/$1.lock"
+}
+
+# make_debian_guests KIND NAMES: guests of the template KIND, see need_tar.
+make_debian_guests () {
+  need_tar "$1"
+  [ -e "$VGUEST_ROOT/templates/$1" ] || vtemplate -q import "$1" "$tar"
+  vguest -q "$2" build -m clone -- -s "$1"
+}
+
+# inside NAME COMMAND…: in the namespaces of a running guest, without vguest's own exec.
+inside () {
+  local pid
+  pid=$(vguest "$1" status --json | jq '.guests[0].init_pid')
+  shift
+  nsenter -t "$pid" -a "$@"
+}
+
+# put NAME PATH MODE: a file of standard input into the private layer of a stopped guest. Its
+# directory is in the tree.
+put () {
+  local dir=$VGUEST_ROOT/guests/$1/private/${2%/*}
+  mkdir -p "$dir"
+  cat >"$dir/${2##*/}"
+  chmod "$3" "$dir/${2##*/}"
+}
