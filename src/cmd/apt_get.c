@@ -3,25 +3,28 @@
  *
  * --json prints, and keeps to:
  *   {"guests": [{"name", "result": "done" | "unchanged" | "failed" | "locked" | "interrupted" |
- *                "skipped", "exit_status": apt-get's or -1, "packages_changed", "bytes_written",
- *                "bytes_shared", "milliseconds", "log": path or null, "reason": text or null,
- *                "output": text, of read-only commands only}],
- *    "done", "unchanged", "failed": counts} */
+ *                "skipped", "mode": "stopped" | "running" | "offline", "exit_status": apt-get's
+ *                or -1, "packages_changed", "bytes_written", "bytes_shared", "files_waiting",
+ *                "bytes_waiting": shared when the running guest stops, "milliseconds", "log": path
+ * or null, "reason": text or null, "output": text, of read-only commands only}], "done",
+ * "unchanged", "failed": counts} */
 #include "cmd.h"
 #include "pkg/bulk.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
+#include <inttypes.h>
 
 enum { OUTPUT_MAX = 16 << 20 };
 
 static const char usage[] =
     "Usage: vapt-get [OPTION…] SELECTION… -- ARG…\n"
-    "Run apt-get ARG… in the stopped guests that SELECTION names (names, globs, bracket ranges), "
-    "one\n"
-    "after another. Each guest's run is a transaction: on failure that guest is as before, and "
-    "the\n"
-    "others go on. Questions are not asked; changed configuration files keep the guest's "
-    "version.\n\n"
+    "Run apt-get ARG… in the guests that SELECTION names (names, globs, bracket ranges), one "
+    "after\n"
+    "another. In a stopped guest the run is a transaction: on failure that guest is as before, "
+    "and\n"
+    "the others go on. In a running guest it runs as if typed there; with --offline the guest is\n"
+    "stopped, upgraded in a transaction and started again, and is as before when it does not come\n"
+    "up. Questions are not asked; changed configuration files keep the guest's version.\n\n"
     "Exit status: 0 all done, 1 error, 2 usage, 3 some guests failed, 4 nothing to do, 7 locked,\n"
     "130 interrupted.\n";
 
@@ -117,10 +120,13 @@ static json_object *row_json (const struct bulk_row *row, const char *output)
 
   json_set_string (object, "name", row->name);
   json_set_string (object, "result", bulk_outcome_name (row->outcome));
+  json_set_string (object, "mode", bulk_mode_name (row->mode));
   json_set_int (object, "exit_status", row->exit_status);
   json_set_int (object, "packages_changed", (int64_t) row->packages);
   json_set_int (object, "bytes_written", (int64_t) row->written_bytes);
   json_set_int (object, "bytes_shared", (int64_t) row->shared_bytes);
+  json_set_int (object, "files_waiting", (int64_t) row->waiting_files);
+  json_set_int (object, "bytes_waiting", (int64_t) row->waiting_bytes);
   json_set_int (object, "milliseconds", (int64_t) row->milliseconds);
   set_or_null (object, "log", row->log);
   set_or_null (object, "reason", row->reason);
@@ -160,6 +166,19 @@ static int name_width (const struct bulk_report *report)
   return (int) width;
 }
 
+/* What running guests share only when they stop. */
+static void print_waiting (const struct bulk_report *report, int width)
+{
+  for (size_t i = 0; i < report->count; i++) {
+    const struct bulk_row *row = &report->rows[i];
+    autofree char *bytes = format_bytes (row->waiting_bytes);
+
+    if (row->waiting_files && row->shared_bytes < row->waiting_bytes)
+      printf ("%-*s  is running: %" PRIu64 " files, %s, are shared when it stops\n", width,
+              row->name, row->waiting_files, bytes);
+  }
+}
+
 static void print_table (const struct bulk_report *report)
 {
   int width = name_width (report);
@@ -177,6 +196,7 @@ static void print_table (const struct bulk_report *report)
     if (row->reason)
       printf ("%-*s  %s\n", width, "", row->reason);
   }
+  print_waiting (report, width);
 }
 
 /* Read-only commands have said what they had to say; only failures are left to tell. */
@@ -189,7 +209,7 @@ static void print_failures (const struct bulk_report *report)
 
 static int run (struct context *context, const struct apt_request *request,
                 const struct names *names, struct vroot *root, enum bulk_refresh refresh,
-                bool verbose, struct err *err)
+                bool offline, bool verbose, struct err *err)
 {
   struct screen screen = {
       .context = context,
@@ -201,6 +221,7 @@ static int run (struct context *context, const struct apt_request *request,
   struct bulk_options options = {
       .request = request,
       .refresh = refresh,
+      .offline = offline,
       .pass_through = request->read_only && !context->json && names->count == 1,
       .on_start = on_start,
       .on_note = on_note,
@@ -236,12 +257,14 @@ static int select_guests (const struct selection *selection, struct vroot *root,
 int cmd_apt_get (struct context *context, int argc, char **argv, struct err *err)
 {
   autoselection struct selection selection = {0};
-  bool refresh = false, no_refresh = false, verbose = false;
+  bool refresh = false, no_refresh = false, offline = false, verbose = false;
   const struct option_spec specs[] = {
       {"all", 0, NULL, "all guests", &selection.all, NULL, NULL},
       {"exclude", 0, "PATTERN", "but not these (may be repeated)", NULL, NULL, &selection.exclude},
       {"refresh", 0, NULL, "run apt-get update first", &refresh, NULL, NULL},
       {"no-refresh", 0, NULL, "do not, even in a guest without package lists", &no_refresh, NULL,
+       NULL},
+      {"offline", 0, NULL, "stop running guests for it, and start them again", &offline, NULL,
        NULL},
       {"verbose", 'v', NULL, "show the output as it comes", &verbose, NULL, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
@@ -271,5 +294,5 @@ int cmd_apt_get (struct context *context, int argc, char **argv, struct err *err
   enum bulk_refresh when = refresh      ? BULK_REFRESH_ALWAYS
                            : no_refresh ? BULK_REFRESH_NEVER
                                         : BULK_REFRESH_IF_NONE;
-  return run (context, &request, &names, root, when, verbose, err);
+  return run (context, &request, &names, root, when, offline, verbose, err);
 }

@@ -2,6 +2,7 @@
 #include "guest.h"
 #include "settle.h"
 #include "transaction.h"
+#include "tree/layer.h"
 
 int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_report *report,
                       struct err *err)
@@ -15,6 +16,9 @@ int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_repo
       policy_load (guest->fd, &policy, err) < 0 ||
       guest_settle (root, guest, &policy, NULL, report, err) < 0)
     return -err->code;
+  /* What the kernel noted at the top of the layer (uuid, impure) says nothing without a mount. */
+  if (layer_strip (guest->fd, "private", err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
   /* When a crash brings the mark back, a clean layer is looked over once more. */
   if (unlinkat (guest->fd, GUEST_RAN, 0) < 0 && errno != ENOENT)
     return err_errno (err, "remove guests/%s/" GUEST_RAN, guest->name);

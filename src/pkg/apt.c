@@ -119,12 +119,14 @@ int apt_classify (const char *const *args, struct apt_request *ret_request, stru
 /* The layers of a stopped guest have no whiteouts: what one of them has, the guest has. */
 int apt_has_lists (struct guest *guest, struct err *err)
 {
-  static const char *const layers[] = {"private", "tree", NULL};
+  static const char *const layers[] = {"txn/upper", "private", "tree", NULL};
 
   for (const char *const *layer = layers; *layer; layer++) {
     autodirlist struct dirlist list = {0};
     autoclose int layer_fd = fd_open_dir (guest->fd, *layer);
 
+    if (layer_fd < 0 && errno == ENOENT)
+      continue;
     if (layer_fd < 0)
       return err_errno (err, "guest %s: open %s", guest->name, *layer);
     autoclose int fd = fd_open_dir_beneath (layer_fd, "var/lib/apt/lists");
@@ -133,7 +135,7 @@ int apt_has_lists (struct guest *guest, struct err *err)
     if (dirread_all (fd, &list, err) < 0)
       return err_wrap (err, "guest %s: var/lib/apt/lists", guest->name);
     for (size_t i = 0; i < list.count; i++)
-      if (list.items[i].type != DT_DIR && strstr (list.items[i].name, "_Packages"))
+      if (list.items[i].type == DT_REG && strstr (list.items[i].name, "_Packages"))
         return 1;
   }
   return 0;

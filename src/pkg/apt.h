@@ -24,7 +24,7 @@ struct apt_request {
  * argument has none. */
 int apt_classify (const char *const *args, struct apt_request *ret_request, struct err *err);
 
-/* Has the stopped guest any package lists? Returns 1, 0 or negative. */
+/* Has the guest any package lists? Returns 1, 0 or negative. */
 int apt_has_lists (struct guest *guest, struct err *err);
 
 struct apt_commands {

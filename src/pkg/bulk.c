@@ -36,6 +36,11 @@ const char *bulk_outcome_name (enum bulk_outcome outcome)
   }
 }
 
+const char *bulk_mode_name (enum bulk_mode mode)
+{
+  return mode == BULK_RUNNING ? "running" : mode == BULK_OFFLINE ? "offline" : "stopped";
+}
+
 /* One guest's run. */
 struct job {
   struct vroot *root;
@@ -43,7 +48,7 @@ struct job {
   struct bulk_row *row;
   struct runlog log;
   struct apt_reason reason;
-  bool unfinished; /* the commit: see run.h */
+  bool as_before; /* when it fails: see run.h */
 };
 
 static void on_line (void *data, const char *line)
@@ -94,11 +99,13 @@ static void take_result (struct job *job, const struct run_result *result)
   struct bulk_row *row = job->row;
 
   row->exit_status = result->container.commands ? result->container.status : -1;
-  job->unfinished = result->unfinished;
-  if (!result->committed)
+  job->as_before = !result->unfinished && !result->in_place;
+  if (!result->committed && !result->in_place)
     return;
   row->written_bytes = result->written_bytes;
-  row->shared_bytes = result->report.linked_bytes;
+  row->shared_bytes = result->report.linked_bytes + result->report.reflinked_bytes;
+  row->waiting_files = result->report.waiting;
+  row->waiting_bytes = result->report.waiting_bytes;
   row->unshared_files = result->report.failed;
   if (!result->report.failed)
     return;
@@ -106,6 +113,26 @@ static void take_result (struct job *job, const struct run_result *result)
       xasprintf ("%" PRIu64 " files could not be shared: %s", result->report.failed,
                  result->report.first_error ? result->report.first_error : "?");
   note (job, text);
+}
+
+static void on_phase (void *data, const char *phase)
+{
+  struct job *job = data;
+
+  note (job, phase);
+}
+
+static int run_in_mode (struct job *job, struct guest *guest, const struct run_options *run,
+                        struct run_result *ret_result, struct err *err)
+{
+  switch (job->row->mode) {
+  case BULK_RUNNING:
+    return run_in_running_guest (job->root, guest, run, ret_result, err);
+  case BULK_OFFLINE:
+    return run_offline (job->root, guest, run, on_phase, job, ret_result, err);
+  default:
+    return run_in_guest (job->root, guest, run, ret_result, err);
+  }
 }
 
 static int run_apt (struct job *job, struct guest *guest, struct err *err)
@@ -127,7 +154,7 @@ static int run_apt (struct job *job, struct guest *guest, struct err *err)
       .output = job->options->pass_through ? NULL : runlog_output,
       .output_data = &job->log,
   };
-  int ret = run_in_guest (job->root, guest, &run, &result, err);
+  int ret = run_in_mode (job, guest, &run, &result, err);
   runlog_end (&job->log);
   take_result (job, &result);
   if (ret < 0)
@@ -149,6 +176,13 @@ static int run_job (struct job *job, struct err *err)
   if (interrupt_check (err) < 0 ||
       guest_open (job->root, job->row->name, GUEST_LOCKED, &guest, err) < 0)
     return -err->code;
+  int running = guest_running (guest, err);
+  if (running < 0)
+    return running;
+  if (running && job->options->offline && !job->options->request->read_only)
+    job->row->mode = BULK_OFFLINE;
+  else if (running)
+    job->row->mode = BULK_RUNNING;
   if (job->options->request->read_only) {
     runlog_start (on_line, job, &job->log);
     return run_apt (job, guest, err);
@@ -159,7 +193,7 @@ static int run_job (struct job *job, struct err *err)
   int ret = run_apt (job, guest, err);
   if (ret < 0)
     runlog_note (&job->log, "%s%s", err_text (err),
-                 job->unfinished ? "" : "; the guest is as before");
+                 job->as_before ? "; the guest is as before" : "");
   else
     runlog_note (&job->log, "done: %" PRIu64 " packages changed", job->row->packages);
   if (job->log.write_errno && ret == 0) {
@@ -189,7 +223,8 @@ static enum bulk_outcome outcome (const struct job *job, const struct err *err)
 
 static void run_one (struct vroot *root, const struct bulk_options *options, struct bulk_row *row)
 {
-  struct job job = {.root = root, .options = options, .row = row, .log = {.fd = -1}};
+  struct job job = {
+      .root = root, .options = options, .row = row, .log = {.fd = -1}, .as_before = true};
   autoerr struct err err = {0};
   uint64_t start = clock_us ();
 

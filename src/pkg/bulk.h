@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* apt-get in many guests, one after another; failures stay in their guest. */
+/* apt-get in many guests, one after another; failures stay in their guest.
+ *
+ * A stopped guest is upgraded in a transaction; a running one in its namespaces, or offline: see
+ * run.h. */
 #ifndef VG_PKG_BULK_H
 #define VG_PKG_BULK_H
 
@@ -14,13 +17,19 @@ enum bulk_outcome {
   BULK_INTERRUPTED, /* by a signal: the guest is as before */
 };
 
+/* How the guest was found, and so how the request is run. */
+enum bulk_mode { BULK_STOPPED, BULK_RUNNING, BULK_OFFLINE };
+
 struct bulk_row {
   const char *name; /* borrowed from the names */
   enum bulk_outcome outcome;
+  enum bulk_mode mode;
   int exit_status;        /* apt-get's; -1 when it did not run to its end */
   uint64_t packages;      /* whose version or state changed */
   uint64_t written_bytes; /* committed, before unification, by blocks */
   uint64_t shared_bytes;  /* of those, given back by unification */
+  uint64_t waiting_files; /* of a running guest: shared when it stops */
+  uint64_t waiting_bytes;
   uint64_t milliseconds;
   uint64_t unshared_files; /* could not be unified because of an error */
   char *log;               /* owned; path, or NULL */
@@ -39,6 +48,7 @@ enum bulk_refresh { BULK_REFRESH_IF_NONE, BULK_REFRESH_ALWAYS, BULK_REFRESH_NEVE
 struct bulk_options {
   const struct apt_request *request;
   enum bulk_refresh refresh;
+  bool offline;      /* running guests are stopped for it, and started again */
   bool pass_through; /* read-only requests: output goes to this process's stdout and stderr */
 
   /* May be NULL. @tail tells what a failed run wrote last: (data, row, line) for each line. */
@@ -60,6 +70,9 @@ void bulk_run (struct vroot *root, const struct names *names, const struct bulk_
  * changed anywhere and the request is one that changes packages. */
 int bulk_conclude (const struct bulk_report *report, const struct apt_request *request,
                    struct err *err);
+
+/* "stopped", "running", "offline": as in JSON. */
+const char *bulk_mode_name (enum bulk_mode mode);
 
 /* "done", "unchanged", …: as in tables and JSON. */
 const char *bulk_outcome_name (enum bulk_outcome outcome);

@@ -166,13 +166,15 @@ int dpkg_status_parse (const char *text, size_t len, struct dpkg_status *ret_sta
 
 int dpkg_status_read (int guest_fd, struct dpkg_status *ret_status, struct err *err)
 {
-  static const char *const layers[] = {"private", "tree", NULL};
+  static const char *const layers[] = {"txn/upper", "private", "tree", NULL};
 
   for (const char *const *layer = layers; *layer; layer++) {
     autofree char *text = NULL, *name = NULL;
     size_t len = 0;
 
     autoclose int layer_fd = fd_open_dir (guest_fd, *layer);
+    if (layer_fd < 0 && errno == ENOENT)
+      continue;
     if (layer_fd < 0)
       return err_errno (err, "open %s", *layer);
     autoclose int fd =

@@ -85,13 +85,20 @@ static int run_container (struct vroot *root, struct guest *guest,
   return container_run (&container, ret_result, err);
 }
 
-/* Between begin and the end: runs and commits. After an error the layer is thrown away. */
+int run_layer (struct vroot *root, struct guest *guest, const struct run_options *options,
+               struct run_result *ret_result, struct err *err)
+{
+  if (run_container (root, guest, options, &ret_result->container, err) < 0 ||
+      interrupt_check (err) < 0 || measure_layer (guest, &ret_result->written_bytes, err) < 0)
+    return -err->code;
+  return 0;
+}
+
 static int run_and_commit (struct vroot *root, struct guest *guest,
                            const struct run_options *options, struct run_result *result,
                            struct err *err)
 {
-  if (run_container (root, guest, options, &result->container, err) < 0 ||
-      interrupt_check (err) < 0 || measure_layer (guest, &result->written_bytes, err) < 0)
+  if (run_layer (root, guest, options, result, err) < 0)
     return -err->code;
   if (result->container.status || options->discard)
     return 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Commands on one stopped guest, as a transaction: begin, run in a container, commit when they
- * succeed, throw away when they fail or a signal came. */
+/* Commands on one guest. A stopped one: as a transaction: begin, run in a container, commit when
+ * they succeed, throw away when they fail or a signal came. A running one: in its namespaces, where
+ * nothing is undone; or offline: stopped, as a transaction, and started on the new layer, which is
+ * thrown away when the guest does not come up. */
 #ifndef VG_PKG_RUN_H
 #define VG_PKG_RUN_H
 
@@ -18,7 +20,8 @@ struct run_options {
 
 struct run_result {
   struct container_result container;
-  bool committed;
+  bool committed;         /* offline: the guest came up on the layer, which is its own now */
+  bool in_place;          /* they ran in the running guest: nothing is undone */
   bool unfinished;        /* the commit failed behind its journal: the next command finishes it */
   uint64_t written_bytes; /* what the layer held before the commit, by blocks */
   uint64_t commit_us;
@@ -34,5 +37,26 @@ void run_result_release (struct run_result *result);
  * @ret_result is set then as far as it goes. */
 int run_in_guest (struct vroot *root, struct guest *guest, const struct run_options *options,
                   struct run_result *ret_result, struct err *err);
+
+/* The middle of run_in_guest: runs them on the layer of a transaction that was begun; it is the
+ * caller's to commit or abort. */
+int run_layer (struct vroot *root, struct guest *guest, const struct run_options *options,
+               struct run_result *ret_result, struct err *err);
+
+/* The same for @guest when it runs, in its namespaces; with options->discard nothing is looked for
+ * afterwards. result.report tells in waiting what is shared when the guest stops, and in
+ * reflinked what shares its blocks already. */
+int run_in_running_guest (struct vroot *root, struct guest *guest,
+                          const struct run_options *options, struct run_result *ret_result,
+                          struct err *err);
+
+/* The same for a running guest: stops it, runs the commands in a transaction, starts it on the
+ * transaction's layer and waits until it has come up (runtime/health.h). When the commands fail, a
+ * signal comes, or the guest does not come up, it is started as it was before: @err tells then also
+ * when that failed. @on_phase, which may be NULL, is told "stop", "apply", "start", "health",
+ * "roll back". */
+int run_offline (struct vroot *root, struct guest *guest, const struct run_options *options,
+                 void (*on_phase) (void *data, const char *phase), void *phase_data,
+                 struct run_result *ret_result, struct err *err);
 
 #endif

@@ -4,55 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/common
-
-# make_package DIR NAME VERSION POSTINST: a package with a library, a set-id program and a
-# configuration file that carry the version.
-make_package () {
-  local dir=$1 name=$2 version=$3 postinst=$4 build=$1/build
-  mkdir -p "$build/DEBIAN" "$build/usr/lib/$name" "$build/usr/bin" "$build/etc"
-  cat >"$build/DEBIAN/control" <<CONTROL
-Package: $name
-Version: $version
-Architecture: all
-Maintainer: Nobody <nobody@example.org>
-Description: a test
-CONTROL
-  printf '#!/bin/sh\n%s\n' "$postinst" >"$build/DEBIAN/postinst"
-  chmod 755 "$build/DEBIAN/postinst"
-  echo "/etc/$name.conf" >"$build/DEBIAN/conffiles"
-  echo "configuration of $version" >"$build/etc/$name.conf"
-  head -c 50000 /dev/zero | tr '\0' "${version:0:1}" >"$build/usr/lib/$name/data"
-  printf '#!/bin/sh\necho %s\n' "$version" >"$build/usr/bin/$name"
-  chmod 4755 "$build/usr/bin/$name"
-  find "$build" -exec touch -d '2024-01-01 00:00:00' {} +
-  dpkg-deb --root-owner-group --build "$build" "$dir/${name}_${version}_all.deb" >/dev/null
-  rm -r "$build"
-}
-
-# The index of a flat repository.
-make_index () {
-  local dir=$1 deb
-  for deb in "$dir"/*.deb; do
-    dpkg-deb --field "$deb"
-    echo "Filename: ./${deb##*/}"
-    echo "Size: $(stat -c %s "$deb")"
-    echo "SHA256: $(sha256sum "$deb" | cut -d ' ' -f 1)"
-    echo
-  done >"$dir/Packages"
-}
-
-# publish GUEST POSTINST VERSION…: the repository of a guest has these versions of vgtest.
-publish () {
-  local guest=$1 postinst=$2 dir version
-  shift 2
-  dir=$(mktemp -d "$T/repo.XXXXXX")
-  for version; do
-    make_package "$dir" vgtest "$version" "$postinst"
-  done
-  make_index "$dir"
-  tar -C "$dir" -c . | vguest -q "$guest" exec -- sh -c \
-    'rm -rf /srv/repo && mkdir -p /srv/repo && tar -C /srv/repo -x'
-}
+load ../lib/packages
 
 # One root for all tests of this file, with a guest "base" that has version 1 installed and version
 # 2 to come. Each test gets clones of it.
@@ -62,16 +14,7 @@ setup () {
   skip_unless_runtime
   skip_unless_program python3 dpkg-deb jq tar
   if [ ! -e "$BATS_FILE_TMPDIR/ready" ]; then
-    make_debian_template debian
-    vguest base build -m clone -- -s debian
-    vguest base exec -- sh -c \
-      'echo "deb [trusted=yes] copy:///srv/repo ./" >/etc/apt/sources.list; rm -rf /var/lib/apt/lists/*'
-    publish base 'exit 0' 1.0
-    vapt-get -q base -- update
-    vapt-get -q base -- install vgtest
-    # A file of this name makes version 2's postinst fail.
-    publish base 'test ! -e /etc/fail-here' 2.0
-    vapt-get -q base -- update
+    make_base_guest
     touch "$BATS_FILE_TMPDIR/ready"
   fi
   vguest -q 'web[1-3]' build -m clone -- -s base
@@ -86,30 +29,6 @@ teardown () {
 
 teardown_file () {
   VGUEST_ROOT=$BATS_FILE_TMPDIR/root T=$BATS_FILE_TMPDIR/root common_teardown
-}
-
-guest_file () {
-  local layer
-  for layer in private tree; do
-    if [ -e "$VGUEST_ROOT/guests/$1/$layer/$2" ]; then
-      echo "$VGUEST_ROOT/guests/$1/$layer/$2"
-      return
-    fi
-  done
-}
-
-version () {
-  "$(guest_file "$1" usr/bin/vgtest)"
-}
-
-# Every bit of a guest's layers. Not ctime, which changes when others link to the same inode.
-bits () {
-  tar -C "$VGUEST_ROOT/guests/$1" --sort=name --xattrs --xattrs-include='*' --acls --numeric-owner \
-    --pax-option=delete=atime,delete=ctime -cf - tree private | sha256sum
-}
-
-row () {
-  json ".guests[] | select(.name == \"$1\") | .$2"
 }
 
 @test "an upgrade: done in all, shared by all, and then there is nothing to do" {
