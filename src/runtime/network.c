@@ -2,6 +2,7 @@
 #include "network.h"
 #include "cni.h"
 #include "cni_result.h"
+#include "masquerade.h"
 #include "netns.h"
 #include "util/fd.h"
 #include <sys/socket.h>
@@ -275,15 +276,18 @@ static json_object *plugin_config (const struct note *note, size_t i)
 static int make_stand_in (const struct note *note, json_object *config, int *ret_fd,
                           struct err *err)
 {
-  autojson json_object *summary = NULL;
+  autojson json_object *summary = NULL, *found = NULL;
   json_object *value = NULL, *addresses = NULL;
 
-  if (!note->result || !json_object_object_get_ex (config, "ipMasq", &value) ||
-      !json_object_get_boolean (value))
+  if (!json_object_object_get_ex (config, "ipMasq", &value) || !json_object_get_boolean (value))
     return 0;
-  if (cni_result_summary (note->result, &summary, err) < 0)
-    return -err->code;
-  json_object_object_get_ex (summary, "addresses", &addresses);
+  if (!note->result) {
+    found = addresses = masquerade_addresses (note->id);
+  } else {
+    if (cni_result_summary (note->result, &summary, err) < 0)
+      return -err->code;
+    json_object_object_get_ex (summary, "addresses", &addresses);
+  }
   if (netns_make_stand_in (note->interface, addresses, ret_fd, err) < 0)
     return -err->code;
   return 1;

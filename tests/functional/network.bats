@@ -125,6 +125,27 @@ teardown () {
   assert_no_guests_left
 }
 
+@test "kill -9 of the monitor during start: at any moment all is released" {
+  local start took moment monitor launcher
+  write_bridge test
+  join web1 test '{ports: ["18080:80/tcp"]}'
+  start=$(date +%s%N)
+  vguest web1 start
+  took=$((($(date +%s%N) - start) / 1000000))
+  vguest web1 stop --timeout 0
+  for moment in {1..9}; do
+    nsenter --net="$T/hostnet" -- vguest -q web1 start 3>&- 4>&- &
+    launcher=$!
+    sleep "$(printf '0.%03d' $((took * moment / 10 % 1000)))"
+    monitor=$(pgrep -P "$launcher" || true)
+    [ -z "$monitor" ] || kill -9 "$monitor" || true
+    wait "$launcher" || true
+    vguest -q web1 stop --timeout 0
+    assert_network_released test
+    assert_no_guests_left
+  done
+}
+
 @test "a guest that was killed can be deleted, and its network goes with it" {
   write_bridge test
   join web1 test

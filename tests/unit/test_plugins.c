@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Networks by the real CNI plugins, in a network namespace that stands for the host's. */
 #include "test.h"
+#include "runtime/masquerade.h"
 #include "runtime/network.h"
 #include "util/fd.h"
 #include "util/subprocess.h"
@@ -239,6 +240,74 @@ static void a_network_is_released_when_the_namespace_is_gone (void **state)
   assert_released ();
 }
 
+/* As if the bridge plugin was killed: its result is not in the note. */
+static void add_bridge_cut_short (void)
+{
+  struct settings plain = settings;
+  autojson json_object *config = NULL, *result = NULL, *note = NULL;
+  autofree char *path = make_namespace ();
+  autoerr struct err err = {0};
+  json_object *plugins = NULL;
+
+  assert_int_equal (json_read_file (dir_fd, "conf/test.conflist", "config", &config, &err), 0);
+  json_object_object_get_ex (config, "plugins", &plugins);
+  json_object_array_del_idx (plugins, 1, 3);
+  assert_int_equal (json_write_file (dir_fd, "conf/test.conflist", config, &err), 0);
+  plain.port_count = 0;
+  if (network_add (&plain, "guest-id", path, note_fd, &result, &err) < 0)
+    fail_msg ("%s", err_text (&err));
+  assert_int_equal (json_read_file (note_fd, "network.json", "note", &note, &err), 0);
+  json_object_object_del (note, "result");
+  assert_int_equal (json_write_file (note_fd, "network.json", note, &err), 0);
+  assert_int_equal (umount2 (path, MNT_DETACH), 0);
+}
+
+static void what_an_add_cut_short_left_is_released (void **state)
+{
+  autoerr struct err err = {0};
+
+  (void) state;
+  add_bridge_cut_short ();
+  if (network_delete (note_fd, NULL, &err) < 0)
+    fail_msg ("%s", err_text (&err));
+  assert_released ();
+}
+
+static void chains_without_an_address_are_released (void **state)
+{
+  static const char *const unjoin[] = {
+      "sh", "-c",
+      "for i in iptables ip6tables; do $i -t nat -S POSTROUTING | sed -n \"s/^-A/$i -t nat -D/p\" "
+      "| sh; done",
+      NULL};
+  autoerr struct err err = {0};
+
+  (void) state;
+  add_bridge_cut_short ();
+  assert_true (run (unjoin));
+  if (network_delete (note_fd, NULL, &err) < 0)
+    fail_msg ("%s", err_text (&err));
+  assert_released ();
+}
+
+static void rules_are_found_by_their_comment (void **state)
+{
+  static const char rules[] =
+      "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING\n-A POSTROUTING -s \n"
+      "-A POSTROUTING -s 10.0.0.2/32 -m comment --comment \"name: \\\"lan\\\" id: \\\"web1\\\"\" "
+      "-j C\n"
+      "-A POSTROUTING -s 10.0.0.3/32 -m comment --comment \"name: \\\"lan\\\" id: \\\"web11\\\"\" "
+      "-j C\n"
+      "-A OTHER -s 10.0.0.4/32 -m comment --comment \"name: \\\"lan\\\" id: \\\"web1\\\"\" -j C\n"
+      "-A POSTROUTING -s 10.0.0.5/32 -m comment --comment \" id: \\\"web1\\\"";
+  autojson json_object *addresses = json_object_new_array ();
+
+  (void) state;
+  masquerade_parse (rules, "web1", addresses);
+  assert_string_equal (json_object_to_json_string_ext (addresses, JSON_C_TO_STRING_NOSLASHESCAPE),
+                       "[\"10.0.0.2/32\",\"10.0.0.5/32\"]");
+}
+
 static void a_rebooted_host_has_leases_only (void **state)
 {
   static const char *const flush[] = {"sh", "-c",
@@ -278,6 +347,9 @@ int main (void)
       TEST (a_namespace_has_lo_and_stays),
       TEST (a_network_is_released),
       TEST (a_network_is_released_when_the_namespace_is_gone),
+      TEST (what_an_add_cut_short_left_is_released),
+      TEST (chains_without_an_address_are_released),
+      cmocka_unit_test (rules_are_found_by_their_comment),
       TEST (a_rebooted_host_has_leases_only),
       TEST (plugins_tell_what_is_wrong),
   };
