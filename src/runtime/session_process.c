@@ -6,6 +6,7 @@
 #include "program.h"
 #include "pty.h"
 #include "util/cgroup.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include <poll.h>
 #include <sched.h>
@@ -16,8 +17,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* How long a command has to end after its terminal went away with the caller. */
-enum { HANGUP_GRACE_MS = 1000 };
+/* How long a command has to end after its terminal went away with the caller, and the runtime to
+ * start one after a signal that is to end it. */
+enum { HANGUP_GRACE_MS = 1000, START_GRACE_US = 2000000, STEP_MS = 100, PENDING_MAX = 16 };
 
 struct process {
   const struct session_process *start; /* borrowed */
@@ -29,7 +31,11 @@ struct process {
   int signal_fd;
   int root_fd; /* the guest's root, as its init sees it */
   struct program program;
-  pid_t pid; /* of the command, once it runs */
+  pid_t pid;                                  /* of the command, once it runs */
+  struct session_signal pending[PENDING_MAX]; /* came before it ran */
+  size_t pending_count;
+  bool orphaned;        /* the caller is gone */
+  uint64_t deadline_us; /* of a start that is to be given up; 0: none */
 };
 
 static void report (const struct process *p, enum session_event event, int value, const char *text)
@@ -227,6 +233,12 @@ static void end_orphan (struct process *p)
   _exit (0);
 }
 
+static void pass_signal (const struct process *p, const struct session_signal *signal)
+{
+  if (kill (signal->group ? -p->pid : p->pid, signal->number) < 0)
+    return; /* it has ended: SIGCHLD tells */
+}
+
 static void take_control (struct process *p)
 {
   struct session_signal signal;
@@ -234,25 +246,91 @@ static void take_control (struct process *p)
 
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return;
-  if (n != (ssize_t) sizeof signal)
-    end_orphan (p);
-  if (kill (signal.group ? -p->pid : p->pid, signal.number) < 0)
-    return; /* it has ended: SIGCHLD tells */
+  if (n != (ssize_t) sizeof signal) {
+    p->orphaned = true;
+    return;
+  }
+  if (p->pid > 0) {
+    pass_signal (p, &signal);
+    return;
+  }
+  if (p->pending_count < PENDING_MAX)
+    p->pending[p->pending_count++] = signal;
+  if (!p->deadline_us && (signal.number == SIGINT || signal.number == SIGTERM ||
+                          signal.number == SIGHUP || signal.number == SIGQUIT))
+    p->deadline_us = clock_us () + START_GRACE_US;
 }
 
-/* Until the command has ended; gives its exit status. */
-static int look_after (struct process *p, int *ret_status, struct err *err)
+static int wait_for_events (struct process *p, int timeout, struct err *err)
 {
   struct pollfd polls[2] = {
       {.fd = p->signal_fd, .events = POLLIN},
       {.fd = p->control_fd, .events = POLLIN},
   };
+  struct signalfd_siginfo info;
+
+  if (poll (polls, 2, timeout) < 0 && errno != EINTR)
+    return err_errno (err, "wait for the command");
+  if (polls[0].revents && read (p->signal_fd, &info, sizeof info) < 0 && errno != EAGAIN)
+    return err_errno (err, "read the signalfd");
+  if (polls[1].revents)
+    take_control (p);
+  return 0;
+}
+
+/* All children: what a runtime that was killed has left of a start. */
+static void kill_children (void)
+{
+  autofree char *path = xasprintf ("/proc/self/task/%ld/children", (long) getpid ());
+
+  do {
+    autoerr struct err ignored = {0};
+    autofree char *text = NULL;
+
+    if (fd_read_file (AT_FDCWD, path, 1 << 16, &text, NULL, &ignored) < 0)
+      return;
+    for (char *at = text, *end; *at; at = end) {
+      long pid = strtol (at, &end, 10);
+
+      if (end == at)
+        break;
+      kill ((pid_t) pid, SIGKILL);
+    }
+  } while (waitpid (-1, NULL, __WALL) > 0);
+}
+
+/* For the runtime's call, which a guest can hold up: a runtime reads its passwd, say. */
+static int wait_for_runtime (void *data, pid_t pid, int *ret_status, struct err *err)
+{
+  struct process *p = data;
 
   for (;;) {
-    struct signalfd_siginfo info;
+    pid_t ended = waitpid (pid, ret_status, WNOHANG);
+
+    if (ended == pid)
+      return 0;
+    if (ended < 0 && errno != EINTR)
+      return err_errno (err, "wait for the runtime");
+    if (p->orphaned || (p->deadline_us && clock_us () >= p->deadline_us)) {
+      kill_children ();
+      return err_code (err, ERR_INTERRUPTED, "interrupted before the command started");
+    }
+    if (wait_for_events (p, p->deadline_us ? STEP_MS : -1, err) < 0)
+      return -err->code;
+  }
+}
+
+/* Until the command has ended; gives its exit status. */
+static int look_after (struct process *p, int *ret_status, struct err *err)
+{
+  for (size_t i = 0; i < p->pending_count; i++)
+    pass_signal (p, &p->pending[i]);
+  for (;;) {
     pid_t ended;
     int status;
 
+    if (p->orphaned)
+      end_orphan (p);
     while ((ended = waitpid (-1, &status, WNOHANG | __WALL)) > 0)
       if (ended == p->pid) {
         *ret_status = WIFSIGNALED (status) ? 128 + WTERMSIG (status) : WEXITSTATUS (status);
@@ -260,12 +338,8 @@ static int look_after (struct process *p, int *ret_status, struct err *err)
       }
     if (ended < 0 && errno != EINTR)
       return err_errno (err, "wait for the command");
-    if (poll (polls, 2, -1) < 0 && errno != EINTR)
-      return err_errno (err, "wait for the command");
-    if (polls[0].revents && read (p->signal_fd, &info, sizeof info) < 0 && errno != EAGAIN)
-      return err_errno (err, "read the signalfd");
-    if (polls[1].revents)
-      take_control (p);
+    if (wait_for_events (p, -1, err) < 0)
+      return -err->code;
   }
 }
 
@@ -328,7 +402,12 @@ void session_process_main (const struct session_process *start)
   struct process p = {
       .start = start,
       .options = start->options,
-      .oci = {.runtime = start->info->runtime, .id = start->info->id, .dir_fd = -1, .null_fd = -1},
+      .oci = {.runtime = start->info->runtime,
+              .id = start->info->id,
+              .wait = wait_for_runtime,
+              .wait_data = &p,
+              .dir_fd = -1,
+              .null_fd = -1},
       .control_fd = start->control_fd,
       .streams = {-1, -1, -1},
       .signal_fd = -1,
