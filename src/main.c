@@ -17,6 +17,8 @@ static const struct command commands[] = {
     {"vguest", "status", "", "tell whether guests run", cmd_status},
     {"vguest", "running", "", "print the names of those that run", cmd_running},
     {"vguest", "kill", "[-s SIGNAL]", "send a signal to the init of guests", cmd_kill},
+    {"vguest", "set", "KEY=VALUE…", "change settings of guests", cmd_set},
+    {"vguest", "get", "[KEY…]", "show settings of guests", cmd_get},
     {"vguest", "hashify", "[-n]", "fold and unify", cmd_guest_hashify},
     {"vhashify", NULL, "[-n] NAME…|--all", "fold and unify", cmd_hashify},
     {"vtemplate", "import", "NAME SOURCE", "make a template of an archive or a directory",

@@ -94,6 +94,8 @@ command_fn cmd_exec;
 command_fn cmd_suexec;
 command_fn cmd_console;
 command_fn cmd_logs;
+command_fn cmd_set;
+command_fn cmd_get;
 command_fn cmd_hashify;
 command_fn cmd_guest_hashify;
 command_fn cmd_start;

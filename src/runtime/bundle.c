@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bundle.h"
+#include "runtime/resources.h"
 #include "util/utf8.h"
 
 static const char *const capabilities[] = {
@@ -385,6 +386,10 @@ int bundle_config (const struct bundle *bundle, const struct bundle_command *com
     json_set_string (config, "hostname", bundle->hostname);
   put (config, "mounts", mount_list (bundle));
   put (config, "linux", linux_object (bundle));
+  if (bundle->settings && resources_apply (bundle->settings, config, err) < 0) {
+    json_object_put (config);
+    return -err->code;
+  }
   *ret_config = config;
   return 0;
 }

@@ -4,6 +4,7 @@
 #include "monitor_internal.h"
 #include "program.h"
 #include "pty.h"
+#include "resources.h"
 #include "tree/overlay.h"
 #include "util/cgroup.h"
 #include "util/fd.h"
@@ -37,7 +38,7 @@ static int mount_root (struct monitor *m, struct err *err)
   for (const char *const *point = bundle_mount_points; *point; point++)
     if (targets_prepare (&m->targets, m->root_fd, *point, /* directory= */ true, err) < 0)
       return -err->code;
-  return 0;
+  return resources_prepare (m->start->settings, m->root_fd, &m->targets, err);
 }
 
 static int join_network (struct monitor *m, struct err *err)

@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# vguest set and get.
+
+load ../lib/common
+
+setup () {
+  common_setup
+  skip_unless_overlay
+  skip_unless_program jq
+  make_small_template "$T/source"
+  vtemplate -q import small "$T/source"
+  vguest -q 'web[1-3]' build -m clone -- -s small
+}
+
+config () {
+  jq -c "$2" "$VGUEST_ROOT/guests/$1/config.json"
+}
+
+@test "settings are set, told and unset" {
+  run vguest web1 set memory=512M cpus=1.5 labels.role=web depends=db,mail
+  assert_status 0
+  [ -z "$output" ]
+  [ "$(config web1 '[.memory, .cpus, .labels, .depends]')" = \
+    '["512M",1.5,{"role":"web"},["db","mail"]]' ]
+  run vguest web1 get memory
+  [ "$output" = 512M ]
+  run vguest web1 get depends labels.role
+  [ "$output" = $'depends=db,mail\nlabels.role=web' ]
+  run vguest web1 get
+  assert_contains "$output" $'\nmemory=512M\n'
+  assert_contains "$output" $'\nstop_timeout=30  # default\n'
+  assert_contains "$output" "hostname=web1"
+  run vguest web1 set memory= depends-=db labels-=role
+  assert_status 0
+  [ "$(config web1 '[.memory, .depends, .labels]')" = '[null,["mail"],null]' ]
+  run vguest web1 get --json
+  [ "$(json '.guests[0].values.cpus')" = 1.5 ]
+  [ "$(json '.guests[0].set | index("cpus") != null')" = true ]
+  [ "$(json '.guests[0].config.depends[0]')" = mail ]
+}
+
+@test "nothing is written when one value of one guest is wrong" {
+  sum=$(cat "$VGUEST_ROOT"/guests/*/config.json | sha256sum)
+  run vguest 'web[1-3]' set pids=100 memory=12Q
+  assert_status 2
+  [ "$output" = 'vguest: guest web1: memory: "12Q" is not a size: bytes, or a number with K, M, G or T, is expected' ]
+  run vguest 'web[1-3]' set pids=100 depends=web2
+  assert_status 2
+  assert_contains "$output" "guest web2: config.json: depends: the guest cannot depend on itself"
+  run vguest web1 set memroy=1G
+  assert_status 2
+  assert_contains "$output" 'unknown key "memroy"; did you mean "memory"?'
+  run vguest web1 set
+  assert_status 2
+  run vguest web1 set swap=1G
+  assert_status 2
+  assert_contains "$output" "swap: it needs a memory limit"
+  run vguest web1 get memroy
+  assert_status 2
+  run vguest web9 set pids=100
+  assert_status 5
+  [ "$(cat "$VGUEST_ROOT"/guests/*/config.json | sha256sum)" = "$sum" ]
+}
+
+@test "several guests at once; get tells which" {
+  vguest --all set labels.tier=front
+  run vguest 'web[1-2]' get labels.tier
+  [ "$output" = $'web1: front\nweb2: front' ]
+}
+
+@test "a file written by hand has comments, which set keeps beside" {
+  file=$VGUEST_ROOT/guests/web1/config.json
+  echo '{ "format": 1, /* why */ "notes": "http://x", "pids": 100 }' >"$file"
+  run vguest web1 set pids=100
+  assert_status 0
+  grep -q why "$file"
+  run vguest web1 set pids=200
+  assert_status 0
+  assert_contains "$output" "config.json.old"
+  grep -q why "$file.old"
+  [ "$(config web1 .pids)" = 200 ]
+  echo '{ "format": 1, "notes": "a // b" }' >"$file"
+  run vguest web1 set pids=300
+  [ -z "$output" ]
+  echo '{ "format": 1, "netwrok": "host" }' >"$file"
+  run vguest web1 set pids=100
+  assert_status 2
+  assert_contains "$output" 'config.json: unknown key "netwrok"; did you mean "network"?'
+}
