@@ -64,7 +64,7 @@ assert_shared_when_stopped () {
   run --separate-stderr vapt-get --json web1,web2 -- upgrade
   assert_status 0
   for guest in web1 web2; do
-    [ "$(row $guest result)" = done ]
+    [ "$(row $guest result)" = "done" ]
     [ "$(row $guest mode)" = running ]
     [ "$(row $guest packages_changed)" = 1 ]
     [ "$(row $guest files_waiting)" -gt 3 ]
@@ -105,7 +105,7 @@ assert_shared_when_stopped () {
   run --separate-stderr vapt-get --json --offline web1,web2 -- upgrade
   assert_status 0
   [ "$(row web1 mode)" = offline ]
-  [ "$(row web1 result)" = done ]
+  [ "$(row web1 result)" = "done" ]
   [ "$(row web1 packages_changed)" = 1 ]
   [ "$(state_of web1)" = running ]
   [ "$(init_pid web1)" != "$before" ]

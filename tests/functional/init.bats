@@ -59,6 +59,7 @@ reboot_and_halt () {
 stopped
 started"
   pid=$(vguest "$1" status --json | jq '.guests[0].monitor_pid')
+  # shellcheck disable=SC2086 # words
   inside "$1" $3
   wait_for marked "$1" "started
 stopped
@@ -67,6 +68,7 @@ stopped
 started"
   logged "$1" "the guest restarts"
   [ "$(vguest "$1" status --json | jq '.guests[0].monitor_pid')" = "$pid" ]
+  # shellcheck disable=SC2086 # words
   inside "$1" $4
   wait_for in_state "$1" stopped
   wait_for assert_no_guests_left

@@ -73,6 +73,7 @@ end_guests () {
   compgen -G "$VGUEST_ROOT/guests/*/running" >/dev/null || return 0
   timeout 60 vguest -q --all stop --timeout 0 >/dev/null 2>&1 3>&- && return 0
   id=$(sed -n 's/.*"id": *"\([0-9a-f]\{8\}\).*/\1/p' "$VGUEST_ROOT/root.json")
+  # shellcheck disable=SC2038 # numbers
   find /sys/fs/cgroup -path "*/vguest/*-$id*/cgroup.procs" -exec cat {} + 2>/dev/null |
     xargs -r kill -9 2>/dev/null || true
   sleep 0.5
