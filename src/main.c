@@ -121,11 +121,11 @@ static int dispatch (const struct program *program, struct context *context, int
                      struct err *err)
 {
   const struct option_spec selecting[] = {
-      {"all", 0, NULL, "all guests, in place of NAMES", &context->all, NULL, NULL},
-      {"exclude", 0, "PATTERN", "not these guests", NULL, NULL, &context->exclude},
+      SELECTING_OPTIONS (&context->selecting),
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
-  const struct option_spec *specs = program == &programs[0] ? selecting : &selecting[2];
+  const struct option_spec none[] = {{NULL, 0, NULL, NULL, NULL, NULL, NULL}};
+  const struct option_spec *specs = program == &programs[0] ? selecting : none;
   const struct command *command = find_command (program->name, NULL);
   int first, dashes;
 
@@ -140,10 +140,16 @@ static int dispatch (const struct program *program, struct context *context, int
                      err) < 0)
     return -err->code;
   if (program == &programs[0]) {
-    if (first + !context->all >= argc)
+    bool given = selecting_given (&context->selecting);
+    /* No guest is called as a verb. */
+    bool named = first < argc && !context->selecting.selection.all &&
+                 !(given && find_command (program->name, argv[first]));
+    if (first + (named || !given) >= argc)
       return err_code (err, ERR_USAGE, "a guest's name and a verb are expected; see --help");
-    if (!context->all)
+    if (named) {
       context->names = argv[first++];
+      names_add (&context->selecting.selection.patterns, context->names);
+    }
   }
   if (first >= argc)
     return err_code (err, ERR_USAGE, "a verb is expected; see %s --help", program->name);
@@ -180,7 +186,7 @@ int main (int argc, char **argv)
   int status = argc > 2 && strcmp (argv[1], "--complete") == 0
                    ? complete (argv[2], argv[3])
                    : dispatch (program, &context, argc, argv, &err);
-  names_release (&context.exclude);
+  selecting_release (&context.selecting);
   progress_clear ();
   if (status < 0) {
     fprintf (stderr, "%s: %s\n", program->name, err_text (&err));

@@ -244,23 +244,12 @@ static int run (struct context *context, const struct apt_request *request,
   return bulk_conclude (&report, request, err);
 }
 
-static int select_guests (const struct selection *selection, struct vroot *root,
-                          struct names *ret_names, struct err *err)
-{
-  autonames struct names existing = {0};
-
-  if (guest_list (root, &existing, err) < 0)
-    return -err->code;
-  return selection_resolve (selection, &existing, ret_names, err);
-}
-
 int cmd_apt_get (struct context *context, int argc, char **argv, struct err *err)
 {
-  autoselection struct selection selection = {0};
+  autoselecting struct selecting selecting = {0};
   bool refresh = false, no_refresh = false, offline = false, verbose = false;
   const struct option_spec specs[] = {
-      {"all", 0, NULL, "all guests", &selection.all, NULL, NULL},
-      {"exclude", 0, "PATTERN", "but not these (may be repeated)", NULL, NULL, &selection.exclude},
+      SELECTING_OPTIONS (&selecting),
       {"refresh", 0, NULL, "run apt-get update first", &refresh, NULL, NULL},
       {"no-refresh", 0, NULL, "do not, even in a guest without package lists", &no_refresh, NULL,
        NULL},
@@ -280,16 +269,16 @@ int cmd_apt_get (struct context *context, int argc, char **argv, struct err *err
   if (dashes == argc && (argc < 2 || strcmp (argv[argc - 1], "--") != 0))
     return err_code (err, ERR_USAGE, "\"-- ARG…\" is expected behind the selection; see --help");
   for (int i = first; i < dashes - 1; i++)
-    names_add (&selection.patterns, argv[i]);
+    names_add (&selecting.selection.patterns, argv[i]);
   if (refresh && no_refresh)
     return err_code (err, ERR_USAGE, "--refresh and --no-refresh exclude one another");
-  if (!selection.all && !selection.patterns.count)
+  if (!selecting_given (&selecting) && !selecting.selection.patterns.count)
     return err_code (err, ERR_USAGE, "no guest is named, and --all is not given");
   if (apt_classify ((const char *const *) argv + dashes, &request, err) < 0)
     return -err->code;
   interrupt_install ();
   if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
-      select_guests (&selection, root, &names, err) < 0)
+      selecting_resolve (root, &selecting, &names, err) < 0)
     return -err->code;
   enum bulk_refresh when = refresh      ? BULK_REFRESH_ALWAYS
                            : no_refresh ? BULK_REFRESH_NEVER

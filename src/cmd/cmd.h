@@ -4,6 +4,7 @@
 #ifndef VG_CMD_CMD_H
 #define VG_CMD_CMD_H
 
+#include "cmd/selection.h"
 #include "guest/guest.h"
 #include "runtime/live.h"
 #include "util/err.h"
@@ -12,12 +13,11 @@
 struct context {
   const char *program;     /* "vguest", "vtemplate", …: the name it was called by */
   const char *root_option; /* --root */
-  const char *names;       /* vguest NAMES verb: as written; NULL with --all, and elsewhere */
-  struct names exclude;    /* owned; vguest --exclude */
-  bool all;                /* vguest --all */
-  bool json;               /* --json: machine-readable output on stdout */
-  bool quiet;              /* --quiet: no progress, no summary */
-  bool no_wait;            /* --no-wait: exit 7 instead of waiting for a lock */
+  const char *names;       /* vguest NAMES verb: as written; NULL where options are in its place */
+  struct selecting selecting; /* owned; the options of vguest before NAMES or in their place */
+  bool json;                  /* --json: machine-readable output on stdout */
+  bool quiet;                 /* --quiet: no progress, no summary */
+  bool no_wait;               /* --no-wait: exit 7 instead of waiting for a lock */
 };
 
 /* A verb. @argv[0] is the verb's name. Returns the exit status, or negative with @err set. */
@@ -56,10 +56,10 @@ int context_open_root (const struct context *context, bool write, struct vroot *
                        struct err *err);
 
 /* The guests that the command line of vguest selects, which exist. Opens the root for that. */
-int context_select (const struct context *context, struct names *ret_names, struct err *err);
+int context_select (struct context *context, struct names *ret_names, struct err *err);
 
 /* The same for verbs that take one guest: ERR_USAGE when it selects several. */
-int context_select_one (const struct context *context, struct names *ret_names, struct err *err);
+int context_select_one (struct context *context, struct names *ret_names, struct err *err);
 
 /* Opens the guest @name and the root for what is done in a guest that runs. ESRCH, with what to do,
  * when it does not. */

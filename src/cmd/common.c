@@ -28,23 +28,16 @@ int context_open_root (const struct context *context, bool write, struct vroot *
   return root_open (&options, ret_root, err);
 }
 
-int context_select (const struct context *context, struct names *ret_names, struct err *err)
+int context_select (struct context *context, struct names *ret_names, struct err *err)
 {
   autoroot struct vroot *root = NULL;
-  autonames struct names existing = {0};
-  struct selection selection = {.all = context->all, .exclude = context->exclude};
 
-  if (context_open_root (context, /* write= */ false, &root, err) < 0 ||
-      guest_list (root, &existing, err) < 0)
+  if (context_open_root (context, /* write= */ false, &root, err) < 0)
     return -err->code;
-  if (context->names)
-    names_add (&selection.patterns, context->names);
-  int ret = selection_resolve (&selection, &existing, ret_names, err);
-  names_release (&selection.patterns);
-  return ret;
+  return selecting_resolve (root, &context->selecting, ret_names, err);
 }
 
-int context_select_one (const struct context *context, struct names *ret_names, struct err *err)
+int context_select_one (struct context *context, struct names *ret_names, struct err *err)
 {
   if (context_select (context, ret_names, err) < 0)
     return -err->code;

@@ -22,7 +22,7 @@ static const char suexec_usage[] =
     "Run a command as a user of the guests, one after another.\n\n" USAGE_END;
 
 struct exec {
-  const struct context *context; /* borrowed */
+  struct context *context; /* borrowed */
   struct command_options options;
   struct command_line line;
   struct vroot *read_root;  /* owned */

@@ -210,19 +210,16 @@ static int hashify_all (struct hashify *h, struct err *err)
   return failed == h->names.count ? 1 : 3;
 }
 
-static int hashify (struct context *context, const struct selection *selection, bool dry_run,
+static int hashify (struct context *context, struct selecting *selecting, bool dry_run,
                     struct err *err)
 {
-  struct hashify h = {.context = context, .all = selection->all, .dry_run = dry_run};
-  autonames struct names existing = {0};
+  struct hashify h = {.context = context, .all = selecting->selection.all, .dry_run = dry_run};
   int ret;
 
   interrupt_install ();
   ret = context_open_root (context, /* write= */ true, &h.root, err);
   if (ret == 0)
-    ret = guest_list (h.root, &existing, err);
-  if (ret == 0)
-    ret = selection_resolve (selection, &existing, &h.names, err);
+    ret = selecting_resolve (h.root, selecting, &h.names, err);
   if (ret == 0)
     ret = hashify_all (&h, err);
   hashify_release (&h);
@@ -231,12 +228,11 @@ static int hashify (struct context *context, const struct selection *selection, 
 
 int cmd_hashify (struct context *context, int argc, char **argv, struct err *err)
 {
-  autoselection struct selection selection = {0};
+  autoselecting struct selecting selecting = {0};
   bool dry_run = false;
   int first = 0, dashes = 0;
   const struct option_spec specs[] = {
-      {"all", 0, NULL, "all guests", &selection.all, NULL, NULL},
-      {"exclude", 0, "PATTERN", "not these guests", NULL, NULL, &selection.exclude},
+      SELECTING_OPTIONS (&selecting),
       {"dry-run", 'n', NULL, "tell what would change", &dry_run, NULL, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
@@ -249,13 +245,12 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
     return -err->code;
   for (int i = first; i < argc; i++)
     if (strcmp (argv[i], "--") != 0)
-      names_add (&selection.patterns, argv[i]);
-  return hashify (context, &selection, dry_run, err);
+      names_add (&selecting.selection.patterns, argv[i]);
+  return hashify (context, &selecting, dry_run, err);
 }
 
 int cmd_guest_hashify (struct context *context, int argc, char **argv, struct err *err)
 {
-  struct selection selection = {.all = context->all, .exclude = context->exclude};
   bool dry_run = false;
   int first = 0, dashes = 0;
   const struct option_spec specs[] = {
@@ -270,9 +265,5 @@ int cmd_guest_hashify (struct context *context, int argc, char **argv, struct er
     return -err->code;
   if (first < argc)
     return err_code (err, ERR_USAGE, "hashify takes no words: \"%s\"", argv[first]);
-  if (context->names)
-    names_add (&selection.patterns, context->names);
-  int ret = hashify (context, &selection, dry_run, err);
-  names_release (&selection.patterns);
-  return ret;
+  return hashify (context, &context->selecting, dry_run, err);
 }

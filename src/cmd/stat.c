@@ -256,12 +256,11 @@ static int parse_interval (const char *text, double *ret_interval, struct err *e
 
 int cmd_stat (struct context *context, int argc, char **argv, struct err *err)
 {
-  autoselection struct selection selection = {0};
+  autoselecting struct selecting selecting = {0};
   bool disk = false;
   const char *interval_text = NULL;
   const struct option_spec specs[] = {
-      {"all", 0, NULL, "all guests (the default)", &selection.all, NULL, NULL},
-      {"exclude", 0, "PATTERN", "but not these", NULL, NULL, &selection.exclude},
+      SELECTING_OPTIONS (&selecting),
       {"disk", 0, NULL, "files and disk space, and what is shared", &disk, NULL, NULL},
       {"interval", 0, "SECONDS", "take %CPU over these seconds", NULL, &interval_text, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
@@ -278,13 +277,13 @@ int cmd_stat (struct context *context, int argc, char **argv, struct err *err)
     return -err->code;
   for (int i = first; i < argc; i++)
     if (strcmp (argv[i], "--") != 0)
-      names_add (&selection.patterns, argv[i]);
-  selection.all |= !selection.patterns.count;
+      names_add (&selecting.selection.patterns, argv[i]);
+  selecting.selection.all |= !selecting.selection.patterns.count && !selecting.from_file;
   if (context_open_root (context, /* write= */ false, &root, err) < 0 ||
       guest_list (root, &existing, err) < 0)
     return -err->code;
-  if ((existing.count || selection.patterns.count) &&
-      selection_resolve (&selection, &existing, &selected, err) < 0)
+  if ((existing.count || !selecting.selection.all) &&
+      selecting_resolve (root, &selecting, &selected, err) < 0)
     return -err->code;
   if (fill_table (root, &selected, &table, err) < 0 ||
       (disk && stat_scan_disk (root, &existing, &table, err) < 0))

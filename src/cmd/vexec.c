@@ -39,7 +39,6 @@ struct vexec {
   struct row *rows;                     /* owned */
   struct outputs *outputs;              /* owned */
   size_t next;
-  bool only_running;
   bool no_prefix;
   bool no_output;
   bool group;
@@ -263,31 +262,6 @@ static int conclude (const struct vexec *v, struct err *err)
   return 0;
 }
 
-/* Leaves those that do not run out. */
-static int keep_running (struct vexec *v, struct err *err)
-{
-  autoroot struct vroot *root = NULL;
-  autonames struct names all = v->names;
-
-  v->names = (struct names){0};
-  if (context_open_root (v->context, /* write= */ false, &root, err) < 0)
-    return -err->code;
-  for (size_t i = 0; i < all.count; i++) {
-    autoguest struct guest *guest = NULL;
-
-    if (guest_open (root, all.items[i], GUEST_PEEK, &guest, err) < 0)
-      return -err->code;
-    int running = guest_running (guest, err);
-    if (running < 0)
-      return running;
-    if (running)
-      names_add (&v->names, all.items[i]);
-  }
-  if (!v->names.count)
-    return err_code (err, ERR_NOTHING, "none of the %zu selected guests runs", all.count);
-  return 0;
-}
-
 static int run_all (struct vexec *v, unsigned parallel, struct err *err)
 {
   struct jobs jobs = {
@@ -303,8 +277,6 @@ static int run_all (struct vexec *v, unsigned parallel, struct err *err)
                            : v->no_prefix                 ? OUTPUTS_RAW
                                                           : OUTPUTS_LINES;
 
-  if (v->only_running && keep_running (v, err) < 0)
-    return -err->code;
   v->rows = xcalloc (v->names.count, sizeof *v->rows);
   v->outputs = outputs_new (mode, (const char *const *) v->names.items, v->names.count);
   if (jobs_run (&jobs, err) < 0 && err->code != ERR_INTERRUPTED)
@@ -312,29 +284,25 @@ static int run_all (struct vexec *v, unsigned parallel, struct err *err)
   return conclude (v, err);
 }
 
-static int select_guests (const struct context *context, const struct selection *selection,
+static int select_guests (const struct context *context, struct selecting *selecting,
                           struct names *ret_names, struct err *err)
 {
   autoroot struct vroot *root = NULL;
-  autonames struct names existing = {0};
 
-  if (context_open_root (context, /* write= */ false, &root, err) < 0 ||
-      guest_list (root, &existing, err) < 0)
+  if (context_open_root (context, /* write= */ false, &root, err) < 0)
     return -err->code;
-  return selection_resolve (selection, &existing, ret_names, err);
+  return selecting_resolve (root, selecting, ret_names, err);
 }
 
 int cmd_vexec (struct context *context, int argc, char **argv, struct err *err)
 {
-  autoselection struct selection selection = {0};
+  autoselecting struct selecting selecting = {0};
   autocommandoptions struct command_options options = {0};
   autocommandline struct command_line line = {0};
   autovexec struct vexec v = {.context = context, .options = &options};
   const char *jobs_text = NULL;
   const struct option_spec specs[] = {
-      {"all", 0, NULL, "all guests", &selection.all, NULL, NULL},
-      {"exclude", 0, "PATTERN", "but not these", NULL, NULL, &selection.exclude},
-      {"running", 0, NULL, "only those that run", &v.only_running, NULL, NULL},
+      SELECTING_OPTIONS (&selecting),
       COMMAND_OPTION_SPECS (&options),
       {"jobs", 'j', "N", "so many guests at once", NULL, &jobs_text, NULL},
       {"no-prefix", 0, NULL, "output as it is, without names", &v.no_prefix, NULL, NULL},
@@ -355,9 +323,9 @@ int cmd_vexec (struct context *context, int argc, char **argv, struct err *err)
     return -err->code;
   v.command = &line.command;
   for (int i = first; i < dashes - 1; i++)
-    names_add (&selection.patterns, argv[i]);
+    names_add (&selecting.selection.patterns, argv[i]);
   interrupt_install ();
-  if (select_guests (context, &selection, &v.names, err) < 0)
+  if (select_guests (context, &selecting, &v.names, err) < 0)
     return -err->code;
   return run_all (&v, parallel, err);
 }

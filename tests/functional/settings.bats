@@ -88,3 +88,45 @@ config () {
   assert_status 2
   assert_contains "$output" 'config.json: unknown key "netwrok"; did you mean "network"?'
 }
+
+# selected OPTION…: the names that get tells, on one line.
+selected () {
+  vguest "$@" get hostname --json | jq -r '[.guests[].name] | join(" ")'
+}
+
+@test "selections: by label, template, state, file; an empty one says why" {
+  vguest web1 set labels.role=web labels.tier=front
+  vguest web2 set labels.role=db
+  vtemplate -q import other "$T/source"
+  vguest -q app build -m clone -- -s other
+  [ "$(selected --label role)" = "web1 web2" ]
+  [ "$(selected --label role=web)" = web1 ]
+  [ "$(selected --label role --label tier=front 'web*')" = web1 ]
+  [ "$(selected --template other)" = app ]
+  [ "$(selected --stopped --exclude 'web*')" = app ]
+  printf '# some\nweb[1-2]\n\n app # one\n' >"$T/list"
+  [ "$(selected --from-file "$T/list")" = "app web1 web2" ]
+  [ "$(selected --from-file - --exclude web1 <"$T/list")" = "app web2" ]
+  run vguest --label role=mail get hostname
+  assert_status 5
+  assert_contains "$output" "--label role=mail leaves none of 4 selected guests"
+  run vguest --template othr 'web*' get hostname
+  assert_status 5
+  assert_contains "$output" "--template othr leaves none of 3 selected guests"
+  run vguest --running get hostname
+  assert_status 4
+  assert_contains "$output" "--running leaves none of 4"
+  run vguest --running --stopped get hostname
+  assert_status 2
+  run vguest get hostname
+  assert_status 2
+  run vguest --from-file "$T/nothing" get hostname
+  assert_status 1
+  run vguest-stat --label role --json
+  [ "$(json '[.guests[].name] | join(" ")')" = "web1 web2" ]
+  run vhashify --label role=web --json
+  assert_status 0
+  run vguest --label role=db delete --yes
+  assert_status 0
+  refute [ -e "$VGUEST_ROOT/guests/web2" ]
+}
