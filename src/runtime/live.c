@@ -399,20 +399,25 @@ int live_kill (struct vroot *root, struct guest *guest, int signal, struct err *
   return 0;
 }
 
-int live_recover (struct vroot *root, struct guest *guest, struct err *err)
+static int remove_run_dir (struct vroot *root, const char *name, struct err *err)
 {
   autoerr struct err missing = {0};
+  autoclose int run_fd = open_run_dir (root, name, /* make= */ false, &missing);
 
-  if (guest_wait_gone (root, guest->name, err) < 0)
-    return -err->code;
-  if (network_delete (guest->fd, NULL, err) < 0)
-    return err_wrap (err, "guest %s", guest->name);
-  autoclose int run_fd = open_run_dir (root, guest->name, /* make= */ false, &missing);
   if (run_fd < 0)
     return missing.code == ENOENT ? 0 : err_code (err, missing.code, "%s", err_text (&missing));
   const char *run_dir = root_run_dir (root, err);
   autoclose int dir_fd = run_dir ? fd_open_dir (AT_FDCWD, run_dir) : -1;
   if (dir_fd < 0)
     return err->code ? -err->code : err_errno (err, "open %s", run_dir);
-  return fd_remove_tree (dir_fd, guest->name, err);
+  return fd_remove_tree (dir_fd, name, err);
+}
+
+int live_recover (struct vroot *root, struct guest *guest, struct err *err)
+{
+  if (guest_wait_gone (root, guest->name, err) < 0 || remove_run_dir (root, guest->name, err) < 0)
+    return -err->code;
+  if (network_delete (guest->fd, NULL, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  return 0;
 }

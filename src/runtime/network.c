@@ -355,8 +355,10 @@ int network_delete (int note_fd, const char *netns_path, struct err *err)
     return ret;
   if (delete_all (&note, json_object_array_length (plugins_of (note.config)), netns_path,
                   /* last_half_made= */ false, err) < 0)
-    return err_wrap (err, "release network %s (what is known of it is in %s)", note.network,
-                     note_name);
+    return err_code (err, err->code,
+                     "release network %s: %s; it is tried again by the next start or stop; to give "
+                     "up, remove %s from the guest's directory",
+                     note.network, err_text (err), note_name);
   return remove_note (note_fd, err);
 }
 

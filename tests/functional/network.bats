@@ -156,6 +156,49 @@ teardown () {
   assert_network_released test
 }
 
+@test "the example of the documentation, with settings by set; its addresses are shown" {
+  jq --arg dir "$T/leases" '.plugins[0].ipam.dataDir = $dir' "$SOURCE_DIR/etc/cni/vguest.conflist" \
+    >"$T/cni/vguest.conflist"
+  vguest web1 set network.cni=vguest network.addresses=10.88.64.10/20 network.ports+=8080:80/tcp
+  vguest web1 start
+  [ "$(vguest-stat web1 --json | jq -r '.guests[0].addresses[0]')" = 10.88.64.10/20 ]
+  run vguest-stat web1
+  assert_contains "$output" 10.88.64.10
+  serve web1 80 example
+  wait_for answers 127.0.0.1 8080 example
+  stop_servers
+  vguest web1 stop
+  assert_network_released vguest
+  run vguest web1 set network.ports+=8080
+  assert_status 2
+}
+
+@test "a network that cannot be released is told, and tried again" {
+  mkdir "$T/plugins"
+  cp /usr/lib/cni/* "$T/plugins"
+  export CNI_PATH=$T/plugins VGUEST_CNI_TIMEOUT=1
+  write_bridge test
+  join web1 test
+  vguest web1 start
+  # A plugin that hangs, and one that is gone.
+  mv "$T/plugins/firewall" "$T/firewall"
+  printf '#!/bin/sh\nsleep 60\n' >"$T/plugins/firewall"
+  chmod +x "$T/plugins/firewall"
+  run -1 vguest web1 stop
+  assert_contains "$output" "release network test: plugin firewall: it did not end in 1 seconds"
+  assert_contains "$output" "remove network.json from the guest's directory"
+  run -3 vguest web1 status
+  rm "$T/plugins/firewall"
+  run -1 vguest web1 start
+  assert_contains "$output" 'the plugin "firewall" is not in'
+  run -3 vguest web1 status
+  mv "$T/firewall" "$T/plugins/firewall"
+  vguest web1 start
+  vguest web1 stop
+  assert_network_released test
+  assert_no_guests_left
+}
+
 @test "ptp, and macvlan on a device of the host" {
   jq -n --arg dir "$T/leases" '
     {cniVersion: "0.4.0", name: "ptp", type: "ptp", ipMasq: true,
