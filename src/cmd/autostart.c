@@ -267,7 +267,12 @@ static int any_depends (const struct context *context, const struct names *names
 int start_in_order (struct context *context, const struct names *names, bool only_others,
                     unsigned parallel, struct err *err)
 {
-  autoautostart struct autostart a = {.context = context, .want = WANT_NAMES, .wanted = names};
+  /* As text always, as of guests that depend on none. */
+  struct context text = {.program = context->program,
+                         .root_option = context->root_option,
+                         .quiet = context->quiet,
+                         .no_wait = context->no_wait};
+  autoautostart struct autostart a = {.context = &text, .want = WANT_NAMES, .wanted = names};
   int any = any_depends (context, names, err);
 
   if (any <= 0)

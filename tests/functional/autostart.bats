@@ -95,7 +95,7 @@ unit_command () { # UNIT KEY [INSTANCE]
   run vguest app start
   assert_status 0
   [ "$(paste -sd ' ' <<<"$output")" = "disk: started db: started app: started" ]
-  run vguest app,disk start
+  run vguest app,disk start --json
   assert_status 0
   [ "$(sort <<<"$output" | paste -sd ' ')" = "app: is running already disk: is running already" ]
   vguest -q app stop
