@@ -26,6 +26,7 @@ start_terminal () {
   skip_unless_program tmux
   env -u TMUX TERM=xterm-256color SHELL=/bin/sh PS1='host> ' \
     tmux -L "vguest-$BATS_TEST_NUMBER" -f /dev/null new-session -d -x 97 -y 31 "sh" 3>&- 4>&-
+  shows 'host>'
 }
 
 press () {
@@ -169,6 +170,7 @@ late"
   vguest web1 start
   start_terminal
   press "stty -g >$T/before" Enter
+  wait_for test -s "$T/before"
   press 'vguest web1 console; echo status=$?' Enter
   shows '^begun'
   press C-] x C-] C-]
@@ -178,7 +180,7 @@ late"
   shows 'Detached from'
   shows 'status=0'
   press 'clear; vguest web1 console; echo second=$?' Enter
-  shows '^begun'
+  shows 'begun'
   press C-c
   shows 'second=0'
   press "stty -g >$T/after" Enter

@@ -48,6 +48,7 @@ start_terminal () {
   skip_unless_program tmux
   env -u TMUX TERM=xterm-256color SHELL=/bin/sh PS1='host> ' \
     tmux -L "vguest-$BATS_TEST_NUMBER" -f /dev/null new-session -d -x 97 -y 31 "sh" 3>&- 4>&-
+  shows 'host>'
 }
 
 press () {
@@ -283,8 +284,9 @@ anna" ]
 
 @test "enter on a terminal: size, TERM, job control, exit status" {
   start_terminal
-  press "stty -g >$T/before; clear" Enter
-  press "vguest web1 enter" Enter
+  press "stty -g >$T/before" Enter
+  wait_for test -s "$T/before"
+  press 'vguest web1 enter; echo "host=$?"' Enter
   shows '#$'
   press 'stty size; echo "term=$TERM"; tty' Enter
   shows '^31 97'
@@ -305,7 +307,6 @@ anna" ]
   press 'stty size' Enter
   shows '^20 60'
   press 'exit 7' Enter
-  press 'echo "host=$?"' Enter
   shows 'host=7'
   press "stty -g >$T/after" Enter
   wait_for test -s "$T/after"
@@ -314,13 +315,14 @@ anna" ]
 
 @test "the terminal is put back when things go wrong" {
   start_terminal
-  press "stty -g >$T/before; clear" Enter
+  press "stty -g >$T/before" Enter
+  wait_for test -s "$T/before"
   press "vguest web1 exec -t -- sh -c 'echo begun; sleep $NAP'; echo host=\$?" Enter
   shows '^begun'
   pkill -TERM -f "^vguest web1 exec -t .*$NAP"
   shows 'host=1'
   wait_for not_running "sleep $NAP"
-  press "clear; stty -g >$T/after" Enter
+  press "stty -g >$T/after" Enter
   wait_for test -s "$T/after"
   diff "$T/before" "$T/after"
   # The guest is stopped under a shell.
@@ -328,7 +330,7 @@ anna" ]
   shows '#$'
   vguest -q web1 stop --timeout 0
   shows 'gone=137'
-  press "clear; stty -g >$T/last" Enter
+  press "stty -g >$T/last" Enter
   wait_for test -s "$T/last"
   diff "$T/before" "$T/last"
 }
