@@ -12,8 +12,8 @@ setup () {
   common_setup
   skip_unless_runtime
   skip_unless_program jq catatonit
-  [ "$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)" -ge 2500 ] ||
-    skip "needs 2.5 GiB of free memory"
+  [ "$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)" -ge 1024 ] ||
+    skip "needs 1 GiB of free memory"
   make_tools_guests "g[01-$COUNT]"
 }
 
