@@ -42,7 +42,7 @@ static int read_rest (int fd, struct strbuf *text, struct err *err)
 /* The parts, newest first: should they move meanwhile, one is seen twice and none is missed. */
 static int open_parts (struct logread *reader, int fds[CONSOLELOG_PARTS], struct err *err)
 {
-  struct stat seen[CONSOLELOG_PARTS], st;
+  struct stat seen[CONSOLELOG_PARTS] = {0}, st;
   unsigned count = 0;
 
   for (unsigned part = 0; part < CONSOLELOG_PARTS; part++) {
