@@ -62,7 +62,7 @@ _vguest_argument () {
       fi
       ;;
     --method | -m) _vguest_reply "$cur" <<<clone ;;
-    --definition | -d | --exclude-from | -X) _vguest_files "$cur" ;;
+    --definition | -d | --exclude-from | -X | --from-file) _vguest_files "$cur" ;;
     --init) _vguest_reply "$cur" < <(_vguest_words styles) ;;
     --signal) _vguest_reply "$cur" < <(compgen -A signal | sed 's/^SIG//') ;;
     --env | -e | --user | -u | --hostname | --jobs | -j | --timeout | -t | --interval | --lines | \
@@ -123,7 +123,7 @@ _vguest () {
         ;;
       --exclude | --template | --label | --source | --method | -m | --jobs | -j | --env | -e | \
         --cwd | -C | --user | -u | --hostname | --timeout | -t | --interval | --lines | --signal | \
-        --definition | -d) ((++i)) ;;
+        --definition | -d | --from-file) ((++i)) ;;
       -*) ;;
       *) words+=("$word") ;;
     esac

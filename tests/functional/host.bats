@@ -124,6 +124,8 @@ completes () {
   completes "vexec --gr" "--group"
   completes "vexec web1 -- w" ""
   completes "vguest-info d" "db"
+  completes "vguest-stat --from-file $T/sour" "$T/source"
+  completes "vguest-stat --template sm" "small"
   completes "vguest-stat --di" "--disk"
   completes "vguest-autostart sta" "start status"
   completes "vstore g" "gc"
