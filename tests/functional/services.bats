@@ -40,6 +40,13 @@ has_ssh () {
   ssh-keyscan -T 5 -t ed25519 "$(address_of "$1")" 2>/dev/null | grep -q ssh-ed25519
 }
 
+# rebooted NAME PID: has it another first process than that?
+rebooted () {
+  local pid
+  pid=$(init_pid "$1")
+  [ "$pid" -gt 0 ] && [ "$pid" != "$2" ]
+}
+
 @test "three guests with sshd, cron and nginx: reached from the host, nothing is left" {
   local guest processes namespaces addresses
   for guest in web1 web2 web3; do
@@ -81,6 +88,13 @@ has_ssh () {
   for guest in web1 web2 web3; do
     wait_for serves "$guest"
   done
+  # A reboot inside is not the end of the network.
+  addresses=$(address_of web1)
+  processes=$(init_pid web1)
+  inside web1 systemctl reboot || true
+  wait_for rebooted web1 "$processes"
+  wait_for serves web1
+  [ "$(address_of web1)" = "$addresses" ]
   vguest 'web[1-3]' stop
   assert_network_released test
   assert_no_guests_left
