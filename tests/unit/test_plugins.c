@@ -51,9 +51,11 @@ static const char *what_is_missing (void)
 {
   static const char *const probe[] = {"ip", "link", "add", "vg-probe", "type", "bridge", NULL};
   static const char *const veth[] = {"ip", "link", "add", "vg-veth", "type", "veth", NULL};
-  static const char *const nat[] = {"iptables",    "-t", "nat",        "-A",
-                                    "POSTROUTING", "-j", "MASQUERADE", NULL};
-  static const char *const flush[] = {"iptables", "-t", "nat", "-F", NULL};
+  static const char *const nat[] = {
+      "sh", "-c",
+      "for i in iptables ip6tables; do $i -t nat -A POSTROUTING -j MASQUERADE && "
+      "$i -t nat -F || exit 1; done",
+      NULL};
 
   if (geteuid () != 0)
     return "needs root";
@@ -66,8 +68,8 @@ static const char *what_is_missing (void)
     return "needs network namespaces";
   if (!run (probe) || !run (veth))
     return "needs the network devices bridge and veth";
-  if (!run (nat) || !run (flush))
-    return "needs iptables that can masquerade";
+  if (!run (nat))
+    return "needs iptables and ip6tables that can masquerade";
   return NULL;
 }
 
