@@ -303,12 +303,12 @@ reaches () {
   ip link add vgt-lan type bridge
   ip link set vgt-lan up
   ip addr add 10.213.44.1/24 dev vgt-lan
-  in_host_net dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=vgt-lan \
-    --bind-interfaces --dhcp-range=10.213.44.100,10.213.44.109,1h --no-ping --user=root \
+  nsenter --net="$T/hostnet" -- dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 \
+    --interface=vgt-lan --bind-interfaces --dhcp-range=10.213.44.100,10.213.44.109,1h --no-ping --user=root \
     --dhcp-leasefile="$T/dhcp.leases" --pid-file= --log-facility="$T/dnsmasq.log" 3>&- 4>&- &
   SERVERS+=($!)
-  in_host_net /usr/lib/cni/dhcp daemon -socketpath "$T/dhcp.sock" -pidfile "$T/dhcp.pid" \
-    >"$T/dhcp.log" 2>&1 3>&- 4>&- &
+  nsenter --net="$T/hostnet" -- /usr/lib/cni/dhcp daemon -socketpath "$T/dhcp.sock" \
+    -pidfile "$T/dhcp.pid" >"$T/dhcp.log" 2>&1 3>&- 4>&- &
   SERVERS+=($!)
   wait_for test -S "$T/dhcp.sock"
 

@@ -82,11 +82,12 @@ address_of () {
   vguest "$1" status --json | jq -r '.guests[0].addresses[0] // "" | sub("/.*"; "")'
 }
 
-# serve NAME PORT TEXT: answers every connection to the guest's port with TEXT. Its process is
-# killed with the guest's namespaces' last user: see stop_servers.
+# serve NAME PORT TEXT: answers every connection to the guest's port with TEXT, until stop_servers.
 serve () {
-  local guest=$1
-  in_guest_net "$guest" python3 -c '
+  local pid
+  pid=$(init_pid "$1")
+  # No function: it would be its shell that gets killed.
+  nsenter --net="/proc/$pid/ns/net" -- python3 -c '
 import socket, sys
 s = socket.create_server(("", int(sys.argv[1])))
 while True:
@@ -98,7 +99,8 @@ while True:
 }
 
 stop_servers () {
-  [ "${#SERVERS[@]}" = 0 ] || kill "${SERVERS[@]}" 2>/dev/null || true
+  [ "${#SERVERS[@]}" = 0 ] && return
+  kill "${SERVERS[@]}" 2>/dev/null || true
   wait "${SERVERS[@]}" 2>/dev/null || true
   SERVERS=()
 }
