@@ -94,17 +94,24 @@ static int set_up (struct monitor *m, struct err *err)
   return 0;
 }
 
+/* The end of the connection is what the launcher waits for. */
+static void leave_launcher (struct monitor *m)
+{
+  if (m->launcher_fd >= 0)
+    close (m->launcher_fd);
+  m->launcher_fd = -1;
+}
+
 static int report (struct monitor *m, const struct err *err)
 {
   const char *text = err_text (err);
 
   if (m->launcher_fd < 0)
     return 0;
-  int ret = fd_write_all (m->launcher_fd, &err->code, sizeof err->code) < 0 ||
-            fd_write_all (m->launcher_fd, text, strlen (text)) < 0;
-  close (m->launcher_fd);
-  m->launcher_fd = -1;
-  return ret ? -1 : 0;
+  if (fd_write_all (m->launcher_fd, &err->code, sizeof err->code) < 0 ||
+      fd_write_all (m->launcher_fd, text, strlen (text)) < 0)
+    return -1;
+  return 0;
 }
 
 /* The start is done: from here on the guest's lock is others'. */
@@ -120,6 +127,7 @@ static int acknowledge (struct monitor *m, struct err *err)
   close (m->start->guest->fd);
   if (m->start->root->lock_fd >= 0)
     close (m->start->root->lock_fd);
+  leave_launcher (m);
   return 0;
 }
 
@@ -262,7 +270,9 @@ void monitor_main (const struct monitor_start *start)
   bool left = cgroup_leave (&leave_err) == 0;
   if (left && cgroup_sweep (cgroup, 0, &leave_err) == 0)
     cgroup_sweep_parents (start->cgroup_lock_fd, &leave_err);
-  report (&m, &err);
+  if (report (&m, &err) < 0)
+    m.orphaned = true;
+  leave_launcher (&m);
   close (start->cgroup_lock_fd);
   close (start->running_fd);
   if (started && left && !m.stop_asked)
