@@ -358,6 +358,16 @@ static int accept_layer (struct guest *guest, struct err *err)
   return kept <= 0 ? kept : transaction_accept (guest, err);
 }
 
+/* Of the last guest that ran on this host. */
+static int remove_parents (struct err *err)
+{
+  autoclose int lock_fd = -1;
+
+  if (cgroup_lock (&lock_fd, err) < 0)
+    return -err->code;
+  return cgroup_sweep_parents (lock_fd, err);
+}
+
 int live_stop (struct vroot *root, struct guest *guest, const struct live_stop_options *options,
                struct unify_report *report, struct err *err)
 {
@@ -377,7 +387,7 @@ int live_stop (struct vroot *root, struct guest *guest, const struct live_stop_o
     return -err->code;
   if (running && stop_monitor (root, guest, timeout, err) < 0)
     return -err->code;
-  if (live_recover (root, guest, err) < 0)
+  if (live_recover (root, guest, err) < 0 || remove_parents (err) < 0)
     return -err->code;
   return guest_settle_run (root, guest, report ? report : &own, err);
 }

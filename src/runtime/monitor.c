@@ -267,7 +267,8 @@ void monitor_main (const struct monitor_start *start)
   monitor_undo (&m, &err);
   if (started && err.code)
     monitor_tell (&m, &err);
-  bool left = cgroup_leave (&leave_err) == 0;
+  /* Leaving takes the kernel ten milliseconds: only when nobody waits who removes the cgroup. */
+  bool left = started && !m.stop_asked && cgroup_leave (&leave_err) == 0;
   if (left && cgroup_sweep (cgroup, 0, &leave_err) == 0)
     cgroup_sweep_parents (start->cgroup_lock_fd, &leave_err);
   if (report (&m, &err) < 0)
@@ -275,7 +276,7 @@ void monitor_main (const struct monitor_start *start)
   leave_launcher (&m);
   close (start->cgroup_lock_fd);
   close (start->running_fd);
-  if (started && left && !m.stop_asked)
+  if (left)
     fold (&m);
   _exit (0);
 }

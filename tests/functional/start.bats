@@ -176,3 +176,21 @@ SCRIPT
   wait_for assert_no_guests_left
   check_root
 }
+
+@test "a large file of the guest's own stays where it is" {
+  local size=2048 file before
+  [ "$(df -m --output=avail "$T" | tail -n 1)" -gt 6144 ] || size=512
+  vguest web2 start
+  inside web2 mkdir -p /var/lib/mysql
+  vguest web2 stop
+  file=$VGUEST_ROOT/guests/web2/private/var/lib/mysql/ibdata
+  fallocate -l "${size}M" "$file"
+  before=$(stat -c '%i %b %s %Y' "$file")
+  local start=${EPOCHREALTIME/./}
+  vguest web2 start
+  inside web2 touch /var/lib/mysql/used
+  vguest web2 stop
+  [ $((${EPOCHREALTIME/./} - start)) -lt 3000000 ]
+  [ "$(stat -c '%i %b %s %Y' "$file")" = "$before" ]
+  [ ! -e "$VGUEST_ROOT/guests/web2/tree/var/lib/mysql/ibdata" ]
+}
