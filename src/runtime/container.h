@@ -3,9 +3,12 @@
  *
  * The calling process starts a supervisor in new pid and mount namespaces, of which it is process 1
  * and the reaper. The supervisor mounts a tmpfs for bundle and runtime state, then the guest's root
- * by the caller's function, and for each command calls the runtime: create, start, wait for the
- * container's first process itself, delete. So the exit status is the command's own, and a failure
- * of the runtime is never taken for one. At the end it unmounts and reports over a pipe.
+ * by the caller's function, and calls the runtime: create, start, then exec for each command, whose
+ * parent it is, and delete. So the exit status is the command's own, and a failure of the runtime
+ * is never taken for one. The container's first process is an init of the host that only waits and
+ * reaps: signals that a maintainer script sends to process 1 reach nobody. On a host without one
+ * each command is the first process of a container of its own. At the end the supervisor unmounts
+ * and reports over a pipe.
  *
  * When the caller is killed the supervisor sees its end of the pipe close, kills all processes of
  * its namespace, removes the cgroups and ends; it holds copies of the caller's locks, so the next
@@ -13,9 +16,9 @@
  * and drops the mounts with the namespaces; only empty cgroups can remain, and the next run under
  * the same id removes them.
  *
- * SIGINT, SIGTERM and SIGHUP are passed on to the container's first process (the caller has
- * installed util/interrupt.h's handlers), which has 10 s to end; a second signal within a second
- * kills it at once. */
+ * SIGINT, SIGTERM and SIGHUP are passed on to the command (the caller has installed
+ * util/interrupt.h's handlers), which has 10 s to end; a second signal within a second kills it at
+ * once. */
 #ifndef VG_RUNTIME_CONTAINER_H
 #define VG_RUNTIME_CONTAINER_H
 

@@ -3,6 +3,7 @@
  * command and looks after it. */
 #include "session_internal.h"
 #include "oci.h"
+#include "process.h"
 #include "program.h"
 #include "pty.h"
 #include "util/cgroup.h"
@@ -116,64 +117,6 @@ static int enter (struct process *p, struct err *err)
   return 0;
 }
 
-static json_object *string_list (const char *const *strings)
-{
-  json_object *array = json_object_new_array ();
-
-  for (; array && *strings; strings++)
-    if (json_object_array_add (array, json_object_new_string (*strings)) < 0)
-      err_out_of_memory ();
-  return array;
-}
-
-static void put (json_object *object, const char *key, json_object *value)
-{
-  if (!value || json_object_object_add (object, key, value) < 0)
-    err_out_of_memory ();
-}
-
-/* The process of the guest's bundle, with its capabilities and limits, but for what the command
- * has of its own. */
-static int write_process (struct process *p, const char *name, struct err *err)
-{
-  autojson json_object *config = NULL;
-  json_object *process = NULL, *groups = NULL;
-  json_object *user = json_object_new_object ();
-  const struct bundle_command *command = &p->program.command;
-
-  if (bundle_check_command (command, err) < 0 ||
-      json_read_file (p->oci.dir_fd, "config.json", "the guest's bundle", &config, err) < 0 ||
-      json_get_object (config, "process", &process, err) < 0) {
-    json_object_put (user);
-    return -err->code;
-  }
-  if (!process)
-    put (config, "process", process = json_object_new_object ());
-  json_set_int (user, "uid", command->uid);
-  json_set_int (user, "gid", command->gid);
-  put (user, "additionalGids", groups = json_object_new_array ());
-  for (size_t i = 0; i < command->group_count; i++)
-    if (json_object_array_add (groups, json_object_new_int64 (command->groups[i])) < 0)
-      err_out_of_memory ();
-  put (process, "user", user);
-  put (process, "args", string_list (command->args));
-  put (process, "env", string_list (command->env));
-  json_set_string (process, "cwd", command->cwd);
-  json_set_bool (process, "terminal", p->options->terminal);
-  json_object_object_del (process, "consoleSize");
-  if (p->options->terminal && p->start->size.ws_row && p->start->size.ws_col) {
-    json_object *size = json_object_new_object ();
-
-    json_set_int (size, "height", p->start->size.ws_row);
-    json_set_int (size, "width", p->start->size.ws_col);
-    put (process, "consoleSize", size);
-  }
-  /* One that was killed may have had this pid before. */
-  if (unlinkat (p->oci.dir_fd, name, 0) < 0 && errno != ENOENT)
-    return err_errno (err, "remove %s", name);
-  return json_create_file (p->oci.dir_fd, name, process, err);
-}
-
 static void kill_command (const struct process *p, int number)
 {
   /* It leads a session and a process group of its own. */
@@ -184,35 +127,22 @@ static void kill_command (const struct process *p, int number)
 /* Calls the runtime; @ret_master is the terminal's, or -1. */
 static int execute (struct process *p, int *ret_master, struct err *err)
 {
-  long self = (long) getpid ();
-  autofree char *process = xasprintf ("session-%ld.json", self);
-  autofree char *pid = xasprintf ("session-%ld.pid", self);
-  autofree char *tty = xasprintf ("session-%ld.tty", self);
-  autofree char *process_path = xasprintf ("%s/%s", p->oci.path, process);
-  autofree char *pid_path = xasprintf ("%s/%s", p->oci.path, pid);
+  autofree char *name = xasprintf ("session-%ld", (long) getpid ());
+  autofree char *tty = xasprintf ("%s.tty", name);
   autofree char *tty_path = xasprintf ("%s/%s", p->oci.path, tty);
-  const char *args[] = {"exec",       "--detach", "--pid-file", pid_path, "--process",
-                        process_path, p->oci.id,  NULL,         NULL,     NULL};
   struct oci_streams streams = {p->streams[0], p->streams[1], p->streams[2]};
+  struct process_terminal terminal = {.socket = tty_path, .size = p->start->size};
   autoclose int listen_fd = -1;
 
-  if (p->options->terminal) {
-    args[6] = "--console-socket";
-    args[7] = tty_path;
-    args[8] = p->oci.id;
-    if (pty_listen (tty_path, &listen_fd, err) < 0)
-      return -err->code;
-  }
-  int ret = write_process (p, process, err);
-  if (ret == 0)
-    ret = oci_call (&p->oci, args, &streams, err);
-  if (ret == 0)
-    ret = oci_read_pid (&p->oci, pid, &p->pid, err);
+  if (p->options->terminal && pty_listen (tty_path, &listen_fd, err) < 0)
+    return -err->code;
+  int ret = process_exec (&p->oci, &p->program.command, &streams,
+                          p->options->terminal ? &terminal : NULL, name, &p->pid, err);
   if (ret == 0 && listen_fd >= 0)
     ret = pty_receive (listen_fd, ret_master, err);
   if (ret < 0 && p->pid > 0)
     kill_command (p, SIGKILL);
-  const char *const names[] = {process, pid, tty, p->oci.log_name};
+  const char *const names[] = {tty, p->oci.log_name};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (unlinkat (p->oci.dir_fd, names[i], 0) < 0 && errno != ENOENT && ret == 0)
       ret = err_errno (err, "remove %s", names[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "supervisor.h"
 #include "oci.h"
+#include "process.h"
 #include "program.h"
 #include "targets.h"
 #include "tree/overlay.h"
@@ -29,12 +30,11 @@ struct supervisor {
   int root_fd; /* the merged root; closed before it is unmounted */
   char *resolv_conf;
   char *policy;
-  pid_t container_pid; /* the container's first process, while it runs */
-  bool ended;          /* it was reaped while we waited for another */
-  int ended_status;
-  bool stopping; /* a signal was passed on: there is a deadline */
-  bool killed;   /* everything was killed */
-  bool orphaned; /* vguest is gone */
+  pid_t first_pid;   /* the container's first process, where it only waits */
+  pid_t command_pid; /* the command, while it runs */
+  bool stopping;     /* a signal was passed on: there is a deadline */
+  bool killed;       /* everything was killed */
+  bool orphaned;     /* vguest is gone */
   uint64_t deadline_us;
   struct container_result result;
 };
@@ -47,7 +47,7 @@ static void kill_all (struct supervisor *s)
 
 static void stop (struct supervisor *s, int number)
 {
-  if (number != SIGKILL && s->container_pid > 0 && kill (s->container_pid, number) == 0) {
+  if (number != SIGKILL && s->command_pid > 0 && kill (s->command_pid, number) == 0) {
     if (!s->stopping)
       s->deadline_us = clock_us () + CONTAINER_GRACE_SECONDS * UINT64_C (1000000);
     s->stopping = true;
@@ -102,27 +102,15 @@ static void wait_for_event (struct supervisor *s)
     read_control (s);
 }
 
-/* Waits for @pid, reaping all others that end meanwhile. */
+/* Waits for @pid alone: another child that ends meanwhile may be the one that is waited for next,
+ * and orphans of the runtime can wait for the end. */
 static int wait_for (struct supervisor *s, pid_t pid, int *ret_status, struct err *err)
 {
   for (;;) {
-    int status;
+    pid_t ended = waitpid (pid, ret_status, WNOHANG | __WALL);
 
-    if (s->ended && pid == s->container_pid) {
-      s->ended = false;
-      *ret_status = s->ended_status;
+    if (ended == pid)
       return 0;
-    }
-    pid_t ended = waitpid (-1, &status, WNOHANG | __WALL);
-
-    if (ended == pid) {
-      *ret_status = status;
-      return 0;
-    }
-    if (ended > 0 && ended == s->container_pid) {
-      s->ended = true;
-      s->ended_status = status;
-    }
     if (ended < 0 && errno != EINTR)
       return err_errno (err, "wait for a process of the container");
     if (ended == 0)
@@ -186,9 +174,70 @@ static uint64_t lap (uint64_t *since)
   return spent;
 }
 
-static int run_command (struct supervisor *s, const struct bundle_command *command, struct err *err)
+/* With an init program of the host the container's first process only waits, and reaps; commands
+ * are run beside it. It is not their parent: it would pass them the signals that maintainer scripts
+ * send to process 1. */
+static int start_first (struct supervisor *s, struct err *err)
+{
+  static const char *const none[] = {NULL};
+  static const struct bundle_command waiting = {.args = none, .env = none, .cwd = "/"};
+  static const struct oci_streams streams = {-1, -1, -1};
+  uint64_t time = clock_us ();
+
+  if (write_config (s, &waiting, err) < 0 ||
+      oci_create (&s->oci, &streams, NULL, &s->first_pid, err) < 0)
+    return -err->code;
+  s->result.create_us += lap (&time);
+  if (oci_start (&s->oci, err) < 0)
+    return -err->code;
+  s->result.start_us += lap (&time);
+  return 0;
+}
+
+/* Makes the command run: as the first process, or beside it. */
+static int start_command (struct supervisor *s, const struct bundle_command *command,
+                          struct err *err)
 {
   const struct oci_streams streams = {s->container->stdin_fd, s->output_fd, s->output_fd};
+  uint64_t time = clock_us ();
+
+  if (s->container->init) {
+    if (!s->first_pid && start_first (s, err) < 0)
+      return -err->code;
+    time = clock_us ();
+    if (process_exec (&s->oci, command, &streams, NULL, "command", &s->command_pid, err) < 0)
+      return -err->code;
+    s->result.start_us += lap (&time);
+    return 0;
+  }
+  if (write_config (s, command, err) < 0 ||
+      oci_create (&s->oci, &streams, NULL, &s->command_pid, err) < 0)
+    return -err->code;
+  s->result.create_us += lap (&time);
+  if (oci_start (&s->oci, err) < 0)
+    return -err->code;
+  s->result.start_us += lap (&time);
+  return 0;
+}
+
+static int delete_container (struct supervisor *s, struct err *err)
+{
+  uint64_t time = clock_us ();
+  int status;
+
+  if (s->killed) /* the runtime would be killed by no one, but there may be little time */
+    return 0;
+  if (s->first_pid &&
+      (kill (s->first_pid, SIGKILL) < 0 || wait_for (s, s->first_pid, &status, err) < 0))
+    return err->code ? -err->code : err_errno (err, "kill the container");
+  s->first_pid = 0;
+  int ret = oci_delete (&s->oci, err);
+  s->result.delete_us += lap (&time);
+  return ret;
+}
+
+static int run_command (struct supervisor *s, const struct bundle_command *command, struct err *err)
+{
   autoprogram struct program program = {0};
   autofree char *refusal = NULL;
   int status = 0;
@@ -203,17 +252,11 @@ static int run_command (struct supervisor *s, const struct bundle_command *comma
     tell (s, refusal);
     return 0;
   }
-  if (write_config (s, &program.command, err) < 0)
+  if (start_command (s, &program.command, err) < 0)
     return -err->code;
   uint64_t time = clock_us ();
-  if (oci_create (&s->oci, &streams, NULL, &s->container_pid, err) < 0)
-    return -err->code;
-  s->result.create_us += lap (&time);
-  if (oci_start (&s->oci, err) < 0)
-    return -err->code;
-  s->result.start_us += lap (&time);
-  int ret = wait_for (s, s->container_pid, &status, err);
-  s->container_pid = 0;
+  int ret = wait_for (s, s->command_pid, &status, err);
+  s->command_pid = 0;
   if (ret < 0)
     return ret;
   if (s->orphaned)
@@ -221,11 +264,7 @@ static int run_command (struct supervisor *s, const struct bundle_command *comma
   s->result.run_us += lap (&time);
   s->result.signal = WIFSIGNALED (status) ? WTERMSIG (status) : 0;
   s->result.status = WIFSIGNALED (status) ? 128 + WTERMSIG (status) : WEXITSTATUS (status);
-  if (s->killed) /* the runtime would be killed by no one, but there may be little time */
-    return 0;
-  ret = oci_delete (&s->oci, err);
-  s->result.delete_us += lap (&time);
-  return ret;
+  return s->first_pid ? 0 : delete_container (s, err);
 }
 
 /* Our own tmpfs holds bundle and runtime state: they go with the namespace. The host's /run would
@@ -275,7 +314,7 @@ static int run_commands (struct supervisor *s, struct err *err)
     if (s->result.status || s->stopping || s->killed)
       break;
   }
-  return 0;
+  return s->first_pid ? delete_container (s, err) : 0;
 }
 
 static int unmount_root (struct supervisor *s, struct err *err)

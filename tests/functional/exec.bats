@@ -212,6 +212,13 @@ web1
   [ -z "$(guest_file web1 usr/sbin/policy-rc.d)" ]
 }
 
+@test "signals that a script sends to process 1 do not reach the command" {
+  # shellcheck disable=SC2016
+  run vguest web1 exec -- sh -c 'for s in USR1 USR2 HUP WINCH; do kill -s $s 1; done; echo alive'
+  assert_status 0
+  assert_contains "$output" alive
+}
+
 @test "a daemon ends with the command" {
   run timeout 20 vguest web1 exec -- sh -c "(sleep $NAP & ) ; (sleep $NAP >/dev/null 2>&1 & ) ; echo begun"
   assert_status 0
