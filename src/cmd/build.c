@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vguest NAMES build -m clone [--hostname H] [--force] -- -s SOURCE [-X FILE] */
 #include "cmd/cmd.h"
+#include "runtime/live.h"
 #include "template/source.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
@@ -147,7 +148,9 @@ static int build (struct context *context, const struct arguments *arguments,
   autoroot struct vroot *root = NULL;
   autobuildsource struct build_source source = {0};
 
+  /* The source is locked from here on, and may be one that is replaced. */
   if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
+      (arguments->options.force && live_recover_all (root, names, err) < 0) ||
       source_open (root, arguments->source, &source, err) < 0)
     return -err->code;
   struct build_result *results = xcalloc (names->count, sizeof *results);

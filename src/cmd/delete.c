@@ -68,21 +68,6 @@ static void print_report (const struct context *context, const struct names *nam
     print_json (object);
 }
 
-/* What a killed monitor left outside of the guests: addresses, firewall rules. Guests that run, or
- * cannot be opened, are told of when they are removed. */
-static int release (struct vroot *root, const struct names *names, struct err *err)
-{
-  for (size_t i = 0; i < names->count; i++) {
-    autoguest struct guest *guest = NULL;
-    autoerr struct err ignored = {0};
-
-    if (guest_open (root, names->items[i], GUEST_TAKEN, &guest, &ignored) == 0 &&
-        guest_running (guest, &ignored) == 0 && live_recover (root, guest, err) < 0)
-      return err_wrap (err, "delete guest %s", names->items[i]);
-  }
-  return 0;
-}
-
 static int delete (const struct context *context, struct vroot *root, const struct names *names,
                    struct err *err)
 {
@@ -129,7 +114,7 @@ int cmd_delete (struct context *context, int argc, char **argv, struct err *err)
       context_open_root (context, /* write= */ true, &root, err) < 0)
     return -err->code;
   interrupt_install ();
-  if (release (root, &names, err) < 0)
+  if (live_recover_all (root, &names, err) < 0)
     return -err->code;
   return delete (context, root, &names, err);
 }

@@ -431,3 +431,16 @@ int live_recover (struct vroot *root, struct guest *guest, struct err *err)
     return err_wrap (err, "guest %s", guest->name);
   return 0;
 }
+
+int live_recover_all (struct vroot *root, const struct names *names, struct err *err)
+{
+  for (size_t i = 0; i < names->count; i++) {
+    autoguest struct guest *guest = NULL;
+    autoerr struct err ignored = {0};
+
+    if (guest_open (root, names->items[i], GUEST_TAKEN, &guest, &ignored) == 0 &&
+        guest_running (guest, &ignored) == 0 && live_recover (root, guest, err) < 0)
+      return err_wrap (err, "guest %s", names->items[i]);
+  }
+  return 0;
+}

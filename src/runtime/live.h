@@ -75,6 +75,10 @@ int live_kill (struct vroot *root, struct guest *guest, int signal, struct err *
 /* Removes what a killed monitor left of a stopped guest: processes, cgroups, network, RUN/NAME. */
 int live_recover (struct vroot *root, struct guest *guest, struct err *err);
 
+/* The same for those of @names that are there, can be opened and do not run: before they are
+ * removed or replaced. Takes their locks. */
+int live_recover_all (struct vroot *root, const struct names *names, struct err *err);
+
 /* Figures of the running guest's cgroup, -1 where the host does not have them. */
 struct live_usage {
   int64_t processes;

@@ -146,14 +146,18 @@ teardown () {
   done
 }
 
-@test "a guest that was killed can be deleted, and its network goes with it" {
+@test "a guest that was killed can be replaced and deleted, and its network goes with it" {
   write_bridge test
-  join web1 test
-  vguest web1 start
-  kill -9 "$(monitor_pid web1)"
-  wait_for in_state web1 stopped
-  vguest web1 delete --yes
-  assert_network_released test
+  local verb
+  for verb in "build -m clone --force -- -s tools" "delete --yes"; do
+    join web1 test
+    vguest web1 start
+    kill -9 "$(monitor_pid web1)"
+    wait_for in_state web1 stopped
+    # shellcheck disable=SC2086 # words
+    vguest web1 $verb
+    assert_network_released test
+  done
 }
 
 @test "the example of the documentation, with settings by set; its addresses are shown" {
