@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build.h"
+#include "guest/settings.h"
 #include "tree/fold.h"
 #include "util/clock.h"
 #include "util/copy.h"
@@ -150,6 +151,7 @@ static int make_parts (const struct build *build, int fd, const char *hostname, 
     err_out_of_memory ();
   if (!config)
     config = json_object_new_object ();
+  settings_drop_own (config);
   json_set_string (config, "hostname", hostname);
   if (source->template) {
     json_set_string (state, "template", source->template);

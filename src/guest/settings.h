@@ -105,6 +105,10 @@ int settings_set (json_object *config, const char *name, const char *assignment,
 int settings_get (json_object *config, const char *name, const char *key, char **ret_value,
                   struct err *err);
 
+/* Removes from @config what only one guest can have: hardware address, addresses, ports of the host.
+ */
+void settings_drop_own (json_object *config);
+
 /* All keys, for `get`, messages and completion; ends with NULL. */
 const char *const *settings_keys (void);
 

@@ -479,3 +479,13 @@ int settings_get (json_object *config, const char *name, const char *key, char *
   }
   return 0;
 }
+
+void settings_drop_own (json_object *config)
+{
+  static const char *const own[] = {"network.mac", "network.addresses", "network.ports"};
+
+  for (size_t i = 0; i < settings_table_count; i++)
+    for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
+      if (strcmp (settings_table[i].key, own[k]) == 0)
+        store_value (config, &settings_table[i], NULL);
+}

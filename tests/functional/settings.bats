@@ -63,6 +63,20 @@ config () {
   [ "$(cat "$VGUEST_ROOT"/guests/*/config.json | sha256sum)" = "$sum" ]
 }
 
+@test "a clone has its source's settings, but for what only one guest can have" {
+  vguest -q web1 set network.cni=lan network.interface=lan0 network.mac=02:00:00:00:00:01 \
+    network.addresses=10.0.0.2/24 network.ports=8080:80 depends=db autostart=true memory=1G
+  vguest -q web4,web5 build -m clone -- -s guest:web1
+  for guest in web4 web5; do
+    [ "$(config $guest '[.network, .depends, .autostart, .memory, .hostname]')" = \
+      "[{\"cni\":\"lan\",\"interface\":\"lan0\"},[\"db\"],true,\"1G\",\"$guest\"]" ]
+  done
+  [ "$(config web1 .network.mac)" = '"02:00:00:00:00:01"' ]
+  vguest -q web2 set network=none
+  vguest -q web6 build -m clone -- -s guest:web2
+  [ "$(config web6 .network)" = '"none"' ]
+}
+
 @test "several guests at once; get tells which" {
   vguest --all set labels.tier=front
   run vguest 'web[1-2]' get labels.tier
