@@ -82,6 +82,9 @@ void print_json (json_object *object);
 void print_warning (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 void print_error (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 
+/* Warns that a guest's config.json lost its comments: guest_save_config. */
+void warn_of_comments (const char *guest);
+
 /* What completion/vguest.bash asks for: prints the words of @kind ("guests", "templates", "keys",
  * "styles"), those that can be had; @root may be NULL. */
 void complete_words (const char *kind, const char *root);
@@ -89,6 +92,7 @@ void complete_words (const char *kind, const char *root);
 /* The verbs. */
 command_fn cmd_build;
 command_fn cmd_delete;
+command_fn cmd_rename;
 command_fn cmd_enter;
 command_fn cmd_exec;
 command_fn cmd_suexec;

@@ -125,3 +125,8 @@ void print_error (const char *format, ...)
   print_line ("", format, ap);
   va_end (ap);
 }
+
+void warn_of_comments (const char *guest)
+{
+  print_warning ("guest %s: the comments of config.json are now in config.json.old only", guest);
+}

@@ -2,7 +2,6 @@
 /* vguest NAMES set KEY=VALUE… */
 #include "cmd.h"
 #include "guest/settings.h"
-#include "util/fd.h"
 #include "util/strbuf.h"
 
 static const char usage_head[] =
@@ -14,7 +13,6 @@ static const char usage_head[] =
 struct change {
   struct guest *guest; /* owned */
   json_object *config; /* owned; as it will be */
-  bool had_comments;
 };
 
 static char *usage_text (void)
@@ -25,32 +23,6 @@ static char *usage_text (void)
   for (const char *const *key = settings_keys (); *key; key++)
     strbuf_addf (&text, "  %-19s %s\n", *key, settings_help (*key));
   return strbuf_steal (&text);
-}
-
-/* Has the JSON text a comment? */
-static bool has_comments (const char *text)
-{
-  bool inside = false;
-
-  for (; *text; text++) {
-    if (*text == '"')
-      inside = !inside;
-    else if (inside && *text == '\\' && text[1])
-      text++;
-    else if (!inside && *text == '/')
-      return true;
-  }
-  return false;
-}
-
-static int read_comments (struct change *change, struct err *err)
-{
-  autofree char *text = NULL;
-
-  if (fd_read_file (change->guest->fd, "config.json", 4 << 20, &text, NULL, err) < 0)
-    return err_wrap (err, "guest %s", change->guest->name);
-  change->had_comments = has_comments (text);
-  return 0;
 }
 
 static int prepare (struct vroot *root, const char *name, char **assignments, struct change *change,
@@ -65,34 +37,20 @@ static int prepare (struct vroot *root, const char *name, char **assignments, st
   for (; *assignments; assignments++)
     if (settings_set (change->config, name, *assignments, err) < 0)
       return -err->code;
-  if (settings_parse (change->config, name, &settings, err) < 0)
-    return -err->code;
-  return read_comments (change, err);
-}
-
-/* json-c does not keep comments: the file that has them is kept beside. */
-static int keep_comments (struct guest *guest, struct err *err)
-{
-  autofree char *text = NULL;
-  size_t len = 0;
-
-  if (fd_read_file (guest->fd, "config.json", 4 << 20, &text, &len, err) < 0 ||
-      fd_write_file (guest->fd, "config.json.old", text, len, 0600, err) < 0)
-    return -err->code;
-  print_warning ("guest %s: the comments of config.json are now in config.json.old only",
-                 guest->name);
-  return 0;
+  return settings_parse (change->config, name, &settings, err);
 }
 
 static int write_change (const struct context *context, struct change *change, struct err *err)
 {
   struct guest *guest = change->guest;
+  bool commented;
 
   if (json_object_equal (guest->config, change->config))
     return 0;
-  if ((change->had_comments && keep_comments (guest, err) < 0) ||
-      json_write_file (guest->fd, "config.json", change->config, err) < 0)
-    return err_wrap (err, "guest %s", guest->name);
+  if (guest_save_config (guest, change->config, &commented, err) < 0)
+    return -err->code;
+  if (commented)
+    warn_of_comments (guest->name);
   int running = guest_running (guest, err);
   if (running < 0)
     return running;

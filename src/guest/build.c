@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build.h"
+#include "guest/rename.h"
 #include "guest/settings.h"
 #include "tree/fold.h"
 #include "util/clock.h"
@@ -29,7 +30,7 @@ static void close_guest (void *guest)
 static int open_clean (struct vroot *root, const char *name, struct guest **ret_guest,
                        struct err *err)
 {
-  for (;;) {
+  for (bool again = false;; again = true) {
     autoguest struct guest *guest = NULL, *recovered = NULL;
 
     if (guest_open (root, name, GUEST_SHARED, &guest, err) < 0)
@@ -38,6 +39,9 @@ static int open_clean (struct vroot *root, const char *name, struct guest **ret_
       return -err->code;
     int ran = guest_has_run (guest, err);
     int pending = ran ? ran : fold_pending (guest->fd, err);
+    /* Of a rename only what is done in other guests may still be left the second time. */
+    if (!pending && !again)
+      pending = rename_pending (guest, err);
     if (pending < 0)
       return err_wrap (err, "guest %s", name);
     if (!pending) {

@@ -53,10 +53,19 @@ int guest_make_parts (int fd, json_object *config, json_object *state, struct er
 /* Writes state.json. */
 int guest_save_state (struct guest *guest, struct err *err);
 
+/* Writes @config to config.json. A file with comments, which JSON objects do not keep, is kept as
+ * config.json.old, and @ret_commented says so. */
+int guest_save_config (struct guest *guest, json_object *config, bool *ret_commented,
+                       struct err *err);
+
+/* Removes temporary files that a killed vguest left in the guest's directory. The guest is locked
+ * exclusively and does not run: its monitor writes there too. */
+int guest_sweep (struct guest *guest, struct err *err);
+
 /* Finishes or undoes what a killed vguest left in this guest: a journal in txn/ is carried out, a
  * transaction without one is thrown away, and what a run left in private is folded once all its
- * processes are gone. Does nothing while the guest runs. The caller holds the guest's lock
- * exclusively. */
+ * processes are gone; then an interrupted rename is undone or finished (rename.h). Does only the
+ * last while the guest runs. The caller holds the guest's lock exclusively. */
 int guest_recover (struct vroot *root, struct guest *guest, struct err *err);
 
 /* The id of the guest's container, running or for a transaction, and of its cgroup; the cgroup of

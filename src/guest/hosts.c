@@ -77,6 +77,12 @@ static void add_own_line (struct strbuf *out, const char *hostname)
     strbuf_addf (out, "127.0.1.1\t%s\n", hostname);
 }
 
+/* A name that every host has, or none. */
+static bool is_no_own_name (const char *name)
+{
+  return !*name || strncasecmp (name, "localhost", 9) == 0;
+}
+
 char *hosts_rewrite (const char *text, const char *old_name, const char *hostname)
 {
   autostrbuf struct strbuf out = STRBUF_INIT (HOSTS_TEXT_MAX);
@@ -84,7 +90,7 @@ char *hosts_rewrite (const char *text, const char *old_name, const char *hostnam
   size_t insert_at = 0;
   bool written = false;
 
-  if (old_name && (!*old_name || strncasecmp (old_name, "localhost", 9) == 0))
+  if (old_name && is_no_own_name (old_name))
     old_name = NULL;
   add_own_line (&own, hostname);
   while (*text) {
@@ -112,6 +118,43 @@ char *hosts_rewrite (const char *text, const char *old_name, const char *hostnam
     return strbuf_steal (&out);
   return xasprintf ("%.*s%s%s", (int) insert_at, strbuf_str (&out), strbuf_str (&own),
                     strbuf_str (&out) + insert_at);
+}
+
+char *hosts_rename (const char *text, const char *old_name, const char *hostname)
+{
+  autostrbuf struct strbuf out = STRBUF_INIT (HOSTS_TEXT_MAX);
+
+  if (is_no_own_name (old_name))
+    return xstrdup (text);
+  while (*text) {
+    size_t len = strcspn (text, "\n");
+    size_t gap = strspn (text, blanks);
+    size_t address = strcspn (text + gap, " \t\r\n#");
+
+    if (strncmp (text + gap, "127.", 4) == 0 || token_is (text + gap, address, "::1"))
+      rename_line (&out, text, len, old_name, hostname);
+    else
+      strbuf_add (&out, text, len);
+    if (text[len])
+      strbuf_adds (&out, "\n");
+    text += len + (text[len] == '\n');
+  }
+  return strbuf_steal (&out);
+}
+
+char *mailname_rename (const char *text, const char *old_name, const char *hostname)
+{
+  autostrbuf struct strbuf out = STRBUF_INIT (HOSTS_TEXT_MAX);
+  size_t gap = strspn (text, " \t\r\n");
+  size_t len = strcspn (text + gap, " \t\r\n");
+
+  strbuf_add (&out, text, gap);
+  if (names_old_host (text + gap, len, old_name))
+    add_new_name (&out, text + gap, len, hostname);
+  else
+    strbuf_add (&out, text + gap, len);
+  strbuf_adds (&out, text + gap + len);
+  return strbuf_steal (&out);
 }
 
 int hostname_for_guest (const char *name, char **ret_hostname, struct err *err)

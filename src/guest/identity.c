@@ -259,3 +259,79 @@ int host_identity_write (const struct layers *source, const struct layers *clone
       return -err->code;
   return 0;
 }
+
+/* The directory /etc of the private layer; one made whole in @txn_fd when only the tree has it. */
+static int open_private_etc (const struct layers *guest, int txn_fd, int *ret_fd, struct err *err)
+{
+  struct stat st;
+
+  *ret_fd = fd_open_dir (guest->private_fd, "etc");
+  if (*ret_fd >= 0)
+    return 0;
+  if (errno != ENOENT || fstat (guest->private_fd, &st) < 0)
+    return err_errno (err, "open etc of the private layer");
+  autoclose int tree_etc = fd_open_dir (guest->tree_fd, "etc");
+  if (tree_etc < 0)
+    return err_errno (err, "open etc of the tree");
+  if (fd_remove_tree (txn_fd, "etc", err) < 0)
+    return -err->code;
+  autoclose int etc_fd = fd_make_dir (txn_fd, "etc", 0700);
+  if (etc_fd < 0)
+    return err_errno (err, "make the directory etc");
+  if (clone_directory_metadata (tree_etc, etc_fd, err) < 0)
+    return -err->code;
+  struct timespec times[2] = {st.st_atim, st.st_mtim};
+  if (fd_rename (txn_fd, "etc", guest->private_fd, "etc", RENAME_NOREPLACE) < 0 ||
+      futimens (guest->private_fd, times) < 0 || fsync (guest->private_fd) < 0)
+    return err_errno (err, "move etc to the private layer");
+  *ret_fd = steal_fd (&etc_fd);
+  return 0;
+}
+
+/* Puts @file, with the contents @text, in place of etc/@name: a new inode, made in @txn_fd, as what
+ * is there may be shared. Does nothing when that has these contents, or there is no such file. */
+static int replace_file (const struct layers *guest, int txn_fd, const char *name,
+                         struct host_file *file, const char *text, struct err *err)
+{
+  autoclose int etc_fd = -1;
+
+  if (!file->source || strcmp (file->source, text) == 0)
+    return 0;
+  file->text = text;
+  if (open_private_etc (guest, txn_fd, &etc_fd, err) < 0 ||
+      fd_remove_tree (txn_fd, name, err) < 0 || create (txn_fd, name, file, err) < 0)
+    return -err->code;
+  autoclose int fd = fd_open (txn_fd, name, O_RDONLY, 0);
+  if (fd < 0 || fsync (fd) < 0 || fd_rename (txn_fd, name, etc_fd, name, 0) < 0 ||
+      fsync (etc_fd) < 0)
+    return err_errno (err, "replace /etc/%s", name);
+  return 0;
+}
+
+int host_identity_rename (const struct layers *guest, int txn_fd, const char *old,
+                          const char *hostname, struct err *err)
+{
+  static const char space[] = " \t\r\n";
+  autohostfile struct host_file name = {0}, hosts = {0}, mail = {0};
+
+  if (read_source (guest, "etc", "hostname", HOSTNAME_MAX, &name, err) < 0 ||
+      read_source (guest, "etc", "hosts", HOSTS_MAX, &hosts, err) < 0 ||
+      read_source (guest, "etc", "mailname", HOSTNAME_MAX, &mail, err) < 0)
+    return -err->code;
+  if (name.source) {
+    const char *word = name.source + strspn (name.source, space);
+    size_t len = strcspn (word, space);
+
+    if (len != strlen (old) || strncasecmp (word, old, len) != 0)
+      return 0;
+  }
+  autofree char *name_text = xasprintf ("%s\n", hostname);
+  autofree char *hosts_text = hosts.source ? hosts_rename (hosts.source, old, hostname) : NULL;
+  autofree char *mail_text = mail.source ? mailname_rename (mail.source, old, hostname) : NULL;
+  /* The host name last: while it is the old one, all is done again. */
+  if (replace_file (guest, txn_fd, "hosts", &hosts, hosts_text, err) < 0 ||
+      replace_file (guest, txn_fd, "mailname", &mail, mail_text, err) < 0 ||
+      replace_file (guest, txn_fd, "hostname", &name, name_text, err) < 0)
+    return -err->code;
+  return 0;
+}

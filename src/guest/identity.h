@@ -40,6 +40,18 @@ struct layers {
 int host_identity_write (const struct layers *source, const struct layers *clone,
                          const struct clone_policy *policy, const char *hostname, struct err *err);
 
+/* Gives the guest itself, which is not mounted, the host name @hostname in place of @old: in
+ * /etc/hosts, where @old stands for a loopback address, in /etc/mailname and, last, /etc/hostname,
+ * each as a new file in the private layer. Can be repeated. @txn_fd is the guest's txn/. Nothing is
+ * done when /etc/hostname has another name than @old. */
+int host_identity_rename (const struct layers *guest, int txn_fd, const char *old,
+                          const char *hostname, struct err *err);
+
+/* A hosts file with @old_name replaced where it stands for a loopback address, and all else as it
+ * was; a file of one name (mailname) with that replaced. The caller's strings. */
+char *hosts_rename (const char *text, const char *old_name, const char *hostname);
+char *mailname_rename (const char *text, const char *old_name, const char *hostname);
+
 /* The contents of a hosts file for @hostname, made from @text: the line of 127.0.1.1 is replaced or
  * added, and @old_name, which may be NULL, is replaced where it stands for a loopback address; at
  * other addresses it still means the source. The caller's string. */

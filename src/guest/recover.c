@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest.h"
+#include "rename.h"
 #include "settle.h"
 #include "transaction.h"
 #include "tree/layer.h"
@@ -55,10 +56,11 @@ int guest_recover (struct vroot *root, struct guest *guest, struct err *err)
   int running = guest_running (guest, err);
 
   if (running)
-    return running < 0 ? running : 0;
+    return running < 0 ? running : rename_recover (root, guest, err);
   int ran = guest_has_run (guest, err);
   if (ran < 0 || (ran && guest_wait_gone (root, guest->name, err) < 0) ||
-      finish_fold (root, guest, &report, err) < 0)
+      guest_sweep (guest, err) < 0 || finish_fold (root, guest, &report, err) < 0 ||
+      guest_settle_run (root, guest, &report, err) < 0)
     return -err->code;
-  return guest_settle_run (root, guest, &report, err);
+  return rename_recover (root, guest, err);
 }

@@ -50,7 +50,7 @@ names_options () {
     grep -q -E -e "^\.It Fl.* -$option( |$)" "$SOURCE_DIR/man/vguest.8"
   done
   for verb in build exec suexec enter console logs hashify delete start stop restart condrestart \
-    status running kill; do
+    status running kill rename; do
     names_options vguest.8 vguest x "$verb"
   done
   for verb in import build list info delete; do

@@ -42,6 +42,42 @@ static void at_other_addresses_it_still_means_the_source (void **state)
                 "127.0.0.1 localhost\n127.0.1.1\tweb\n");
 }
 
+static void a_renamed_host_keeps_the_rest (void **state)
+{
+  static const char *const cases[][4] = {
+      {"web", "db", "127.0.0.1 localhost\n127.0.1.1 web.lan web alias # web\n::1 web\n10.0.0.1 web",
+       "127.0.0.1 localhost\n127.0.1.1 db.lan db alias # web\n::1 db\n10.0.0.1 web"},
+      {"web", "db", "# 127.0.0.1 web\n\n127.0.1.1\twebs web.\n",
+       "# 127.0.0.1 web\n\n127.0.1.1\twebs db.\n"},
+      {"web", "web.lan", "127.0.1.1 web\n", "127.0.1.1 web\n"},
+      {"localhost", "db", "127.0.0.1 localhost\n", "127.0.0.1 localhost\n"},
+      {"web", "db", "", ""},
+  };
+
+  (void) state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    autofree char *once = hosts_rename (cases[i][2], cases[i][0], cases[i][1]);
+    autofree char *twice = hosts_rename (once, cases[i][0], cases[i][1]);
+
+    assert_string_equal (once, cases[i][3]);
+    assert_string_equal (twice, once);
+  }
+}
+
+static void a_mail_name_is_renamed_with_its_domain (void **state)
+{
+  autofree char *alone = mailname_rename ("web\n", "web", "db");
+  autofree char *domain = mailname_rename (" web.example.org\n", "web", "db");
+  autofree char *other = mailname_rename ("example.org\n", "web", "db");
+  autofree char *empty = mailname_rename ("", "web", "db");
+
+  (void) state;
+  assert_string_equal (alone, "db\n");
+  assert_string_equal (domain, " db.example.org\n");
+  assert_string_equal (other, "example.org\n");
+  assert_string_equal (empty, "");
+}
+
 static void policies_are_parsed (void **state)
 {
   autoerr struct err err = {0};
@@ -92,6 +128,8 @@ int main (void)
       cmocka_unit_test (the_own_line_is_replaced_or_added),
       cmocka_unit_test (the_old_name_goes_from_loopback_addresses),
       cmocka_unit_test (at_other_addresses_it_still_means_the_source),
+      cmocka_unit_test (a_renamed_host_keeps_the_rest),
+      cmocka_unit_test (a_mail_name_is_renamed_with_its_domain),
       cmocka_unit_test (policies_are_parsed),
       cmocka_unit_test (bad_policies_tell_the_line),
       cmocka_unit_test (the_built_in_policy_is_good),
