@@ -46,7 +46,7 @@ int guest_sweep (struct guest *guest, struct err *err)
     return err_wrap (err, "guest %s", guest->name);
   for (size_t i = 0; i < list.count; i++)
     if (strncmp (list.items[i].name, ".vg-", 4) == 0 &&
-        unlinkat (guest->fd, list.items[i].name, 0) < 0 && errno != ENOENT)
-      return err_errno (err, "remove guests/%s/%s", guest->name, list.items[i].name);
+        fd_remove_tree (guest->fd, list.items[i].name, err) < 0)
+      return err_wrap (err, "guest %s", guest->name);
   return 0;
 }

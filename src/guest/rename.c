@@ -181,9 +181,10 @@ int rename_recover (struct vroot *root, struct guest *guest, struct err *err)
   const char *from, *to, *old, *hostname;
   bool commented;
   int pending = rename_pending (guest, err);
+  int running = pending > 0 ? guest_running (guest, err) : 0;
 
-  if (pending <= 0)
-    return pending;
+  if (pending <= 0 || running < 0)
+    return pending < 0 ? pending : running;
   if (json_read_file (guest->fd, RENAME_RECORD, RENAME_RECORD, &record, err) < 0 ||
       json_get_string (record, "from", NULL, &from, err) < 0 ||
       json_get_string (record, "to", NULL, &to, err) < 0 ||
@@ -192,6 +193,9 @@ int rename_recover (struct vroot *root, struct guest *guest, struct err *err)
     return err_wrap (err, "finish the rename of guest %s", guest->name);
   if (!from || !to || strcmp (guest->name, to) != 0)
     return remove_record (guest, err);
+  /* Its layers are in use: a guest is not started before this is done, but in doubt stay away. */
+  if (running && hostname)
+    return 0;
   /* Once, and then never again: it may be set to something else before the dependents are done. */
   if (old && hostname &&
       (replace_hostname (guest, old, hostname, &commented, err) < 0 ||

@@ -105,8 +105,7 @@ int settings_set (json_object *config, const char *name, const char *assignment,
 int settings_get (json_object *config, const char *name, const char *key, char **ret_value,
                   struct err *err);
 
-/* Removes from @config what only one guest can have: hardware address, addresses, ports of the host.
- */
+/* Removes from @config what only one guest can have: addresses and ports of its network. */
 void settings_drop_own (json_object *config);
 
 /* All keys, for `get`, messages and completion; ends with NULL. */

@@ -11,19 +11,35 @@ now_us () {
   echo "${EPOCHREALTIME/./}"
 }
 
+# What is in a stopped guest's file.
+content () {
+  local dir=$VGUEST_ROOT/guests/$1
+  if [ -e "$dir/private/$2" ]; then cat "$dir/private/$2"; else cat "$dir/tree/$2"; fi
+}
+
+# As if all of the guest's /etc had been unified: the rename has to make the directory.
+to_tree () {
+  local dir=$VGUEST_ROOT/guests/$1
+  if [ -e "$dir/private/etc" ]; then
+    mv -f "$dir"/private/etc/* "$dir/tree/etc/"
+    rmdir "$dir/private/etc"
+  fi
+}
+
 # The host name that the guest's own files and its settings tell, one word when they agree.
 told () {
   local dir=$VGUEST_ROOT/guests/$1
   {
-    cat "$dir/private/etc/hostname"
-    awk '$1 == "127.0.1.1" { print $2 }' "$dir/private/etc/hosts"
+    content "$1" etc/hostname
+    content "$1" etc/hosts | awk '$1 == "127.0.1.1" { print $2 }'
     jq -r .hostname "$dir/config.json"
     jq -r '.depends[0]' "$VGUEST_ROOT/guests/dep/config.json"
   } | sort -u
 }
 
+# All but what changes with the name; the root's time is that of an etc made in private.
 rest_of () {
-  "$CHECK_ROOT" --view "$VGUEST_ROOT/guests/$1" | grep -v -e '^etc ' -e '^etc/host'
+  "$CHECK_ROOT" --view "$VGUEST_ROOT/guests/$1" | grep -v -e '^\. ' -e '^etc ' -e '^etc/host'
 }
 
 # Sets up web1, on which dep depends, and another guest.
@@ -73,19 +89,23 @@ look () {
 }
 
 @test "kill -9 at each call of a rename that changes something" {
-  local call n shot=1 old=web1 now between=0
+  local call n shot=1 old=web1 now between=0 etc
   skip_unless_program strace
+  strace -qq -o "$T/trace" -e inject=getpid:retval=1 true || skip "strace cannot inject here"
   make_guests
-  for call in renameat,rename renameat2 fsync unlinkat; do
+  etc=$(stat -c '%a %u %g' "$VGUEST_ROOT/guests/web1/private/etc")
+  for call in renameat,rename renameat2 fsync unlinkat mkdirat utimensat fchmod; do
     for ((n = 1;; n++)); do
       shot=$((shot + 1))
-      if strace -qq -o "$T/trace" -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
-        vguest -q "$old" rename "web$shot" 2>/dev/null; then
-        break
-      fi
-      grep -q -e "killed by SIGKILL" "$T/trace" || skip "strace cannot inject signals here"
+      to_tree "$old"
+      run strace -qq -o "$T/trace" -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
+        vguest -q "$old" rename "web$shot"
+      [ "$status" != 0 ] || break
+      assert_status 137
       look "$old" "web$shot"
       old=$now
+      [ ! -e "$VGUEST_ROOT/guests/$now/private/etc" ] ||
+        [ "$(stat -c '%a %u %g' "$VGUEST_ROOT/guests/$now/private/etc")" = "$etc" ]
     done
     look "$old" "web$shot"
     [ "$now" = "web$shot" ]

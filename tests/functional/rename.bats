@@ -140,6 +140,13 @@ content () {
   vguest -q web1 set depends=web2,db,web3
   vguest -q web3 set depends=web2,data notes=x
   sed -i 's/{/{ \/* why *\//' "$GUESTS/web3/config.json"
+  (
+    flock 9
+    run vguest --no-wait web2 rename data
+    assert_status 7
+    [ -d "$GUESTS/web2" ]
+    [ ! -e "$GUESTS/web2/rename.json" ]
+  ) 9<"$GUESTS/web3/lock"
   run vguest web2 rename data
   assert_status 0
   assert_contains "$output" "web1: depends on data now"
@@ -230,14 +237,19 @@ content () {
 @test "a guest that runs is refused; stopped and renamed it runs on" {
   skip_unless_runtime
   make_tools_guests app
+  # One that runs can depend on it.
+  vguest -q web1 set init=none depends=app
   run_plain app 'echo begun; exec sleep 1000'
   vguest -q app start
   run vguest app rename app2
   assert_status 1
   assert_contains "$output" "guest app is running: stop it first"
   [ -d "$GUESTS/app" ]
+  vguest -q web1 start
   vguest -q app stop -t 0
   vguest -q app rename app2
+  [ "$(config web1 .depends)" = '["app2"]' ]
+  vguest -q web1 stop -t 0
   vguest -q app2 start
   [ "$(vguest app2 exec -- hostname)" = app2 ]
   [ "$(vguest app2 exec -- cat /etc/hostname)" = app2 ]
