@@ -2,6 +2,7 @@
 #include "bundle.h"
 #include "runtime/resources.h"
 #include "util/utf8.h"
+#include <sched.h>
 
 static const char *const capabilities[] = {
     "CAP_CHOWN",
@@ -39,6 +40,48 @@ static const char *const masked_paths[] = {
 
 static const char *const readonly_paths[] = {
     "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
+};
+
+/* What a limit of the settings is written to, in a guest whose cgroup is writable: hierarchies of
+ * version 1 as a whole (as systemd-nspawn does), files of version 2. Those that the host does not
+ * have are passed over. */
+static const char *const limit_paths[] = {
+    "/sys/fs/cgroup/blkio",
+    "/sys/fs/cgroup/cpu",
+    "/sys/fs/cgroup/cpuacct",
+    "/sys/fs/cgroup/cpu,cpuacct",
+    "/sys/fs/cgroup/cpuset",
+    "/sys/fs/cgroup/devices",
+    "/sys/fs/cgroup/freezer",
+    "/sys/fs/cgroup/hugetlb",
+    "/sys/fs/cgroup/memory",
+    "/sys/fs/cgroup/misc",
+    "/sys/fs/cgroup/net_cls",
+    "/sys/fs/cgroup/net_prio",
+    "/sys/fs/cgroup/net_cls,net_prio",
+    "/sys/fs/cgroup/perf_event",
+    "/sys/fs/cgroup/pids",
+    "/sys/fs/cgroup/rdma",
+    "/sys/fs/cgroup/cpu.max",
+    "/sys/fs/cgroup/cpu.max.burst",
+    "/sys/fs/cgroup/cpu.weight",
+    "/sys/fs/cgroup/cpu.weight.nice",
+    "/sys/fs/cgroup/cpu.idle",
+    "/sys/fs/cgroup/cpuset.cpus",
+    "/sys/fs/cgroup/cpuset.mems",
+    "/sys/fs/cgroup/io.bfq.weight",
+    "/sys/fs/cgroup/io.latency",
+    "/sys/fs/cgroup/io.max",
+    "/sys/fs/cgroup/io.weight",
+    "/sys/fs/cgroup/memory.high",
+    "/sys/fs/cgroup/memory.low",
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory.min",
+    "/sys/fs/cgroup/memory.swap.high",
+    "/sys/fs/cgroup/memory.swap.max",
+    "/sys/fs/cgroup/memory.zswap.max",
+    "/sys/fs/cgroup/pids.max",
+    NULL,
 };
 
 /* What a package's scripts never need and a kernel is best not asked for, beyond what the missing
@@ -298,6 +341,42 @@ static json_object *device_list (void)
   return array;
 }
 
+/* A cgroup namespace below a user namespace could mount the hierarchies anew, and writable: root in
+ * the guest owns their files, limits among them. The flags of clone3 cannot be looked at; libcs
+ * do without it. */
+static void deny_flag (json_object *rules, const char *name, int index)
+{
+  const char *const names[] = {name, NULL};
+  json_object *deny = new_object (), *flag = new_object (), *args = new_array ();
+
+  json_set_int (flag, "index", index);
+  json_set_int (flag, "value", CLONE_NEWCGROUP);
+  json_set_int (flag, "valueTwo", CLONE_NEWCGROUP);
+  json_set_string (flag, "op", "SCMP_CMP_MASKED_EQ");
+  append (args, flag);
+  put (deny, "names", string_list (names));
+  json_set_string (deny, "action", "SCMP_ACT_ERRNO");
+  put (deny, "args", args);
+  append (rules, deny);
+}
+
+static void deny_cgroup_namespaces (json_object *rules)
+{
+  static const char *const opaque[] = {"clone3", NULL};
+  json_object *deny = new_object ();
+
+#if defined __s390x__
+  deny_flag (rules, "clone", 1);
+#else
+  deny_flag (rules, "clone", 0);
+#endif
+  deny_flag (rules, "unshare", 0);
+  put (deny, "names", string_list (opaque));
+  json_set_string (deny, "action", "SCMP_ACT_ERRNO");
+  json_set_int (deny, "errnoRet", ENOSYS);
+  append (rules, deny);
+}
+
 /* An own init may reboot: the kernel ends its pid namespace then, and nothing else. */
 static json_object *seccomp_object (const struct bundle *bundle)
 {
@@ -314,8 +393,21 @@ static json_object *seccomp_object (const struct bundle *bundle)
   put (deny, "names", names);
   json_set_string (deny, "action", "SCMP_ACT_ERRNO");
   append (rules, deny);
+  /* An administrator of its own can mount them in any case. */
+  if (!bundle->settings || !names_has (&bundle->settings->capabilities_add, "CAP_SYS_ADMIN"))
+    deny_cgroup_namespaces (rules);
   put (seccomp, "syscalls", rules);
   return seccomp;
+}
+
+static json_object *readonly_list (const struct bundle *bundle)
+{
+  json_object *array = string_list (readonly_paths);
+
+  if (bundle->init_spec && bundle->init_spec->own_cgroup)
+    for (const char *const *path = limit_paths; *path; path++)
+      append (array, json_object_new_string (*path));
+  return array;
 }
 
 static json_object *linux_object (const struct bundle *bundle)
@@ -344,7 +436,7 @@ static json_object *linux_object (const struct bundle *bundle)
   put (object, "resources", resources);
   put (object, "seccomp", seccomp_object (bundle));
   put (object, "maskedPaths", string_list (masked_paths));
-  put (object, "readonlyPaths", string_list (readonly_paths));
+  put (object, "readonlyPaths", readonly_list (bundle));
   return object;
 }
 
