@@ -4,7 +4,9 @@
 #include "util/strbuf.h"
 #include "util/utf8.h"
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdint.h>
+#include <sys/vfs.h>
 
 enum { FIELDS_MAX = 7, PASSWD_FIELDS = 7, GROUP_FIELDS = 4 };
 
@@ -225,11 +227,13 @@ int guestuser_parse (const char *passwd, size_t passwd_len, const char *group, s
   return 0;
 }
 
-/* A device or a FIFO is never opened: it may block, or do something. */
+/* A device or a FIFO is never opened, nor a file of a kernel's own file system, where there are
+ * those like /proc/kmsg: it may block, or do something. */
 static int read_file (int root_fd, const char *path, char **ret_text, size_t *ret_len,
                       struct err *err)
 {
   autoclose int fd = fd_open_in_root (root_fd, path, O_PATH, 0);
+  struct statfs fs;
   struct stat st;
 
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
@@ -237,9 +241,9 @@ static int read_file (int root_fd, const char *path, char **ret_text, size_t *re
     *ret_len = 0;
     return 0;
   }
-  if (fd < 0 || fstat (fd, &st) < 0)
+  if (fd < 0 || fstat (fd, &st) < 0 || fstatfs (fd, &fs) < 0)
     return err_errno (err, "open the guest's %s", path);
-  if (!S_ISREG (st.st_mode))
+  if (!S_ISREG (st.st_mode) || fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
     return err_code (err, EINVAL, "the guest's %s is not a file", path);
   autofree char *name = fd_proc_path (fd, NULL);
   if (fd_read_file (AT_FDCWD, name, GUESTUSER_FILE_MAX, ret_text, ret_len, err) < 0)
