@@ -242,14 +242,26 @@ int live_start (struct vroot *root, struct guest *guest, const struct live_start
   return ret;
 }
 
+/* A monitor may hang: nothing is waited for without an end. */
+static int set_patience (int fd, int64_t seconds, struct err *err)
+{
+  const struct timeval limit = {.tv_sec = seconds};
+
+  if (setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+      setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0)
+    return err_errno (err, "set how long the monitor is waited for");
+  return 0;
+}
+
 /* Connects to the monitor. Returns the descriptor, or -1: it is ending, or has just been killed. */
-static int connect_monitor (struct vroot *root, struct guest *guest, struct err *err)
+static int connect_monitor (struct vroot *root, struct guest *guest, int64_t patience,
+                            struct err *err)
 {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   autoclose int run_fd = open_run_dir (root, guest->name, /* make= */ false, err);
   autoclose int fd = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-  if (run_fd < 0)
+  if (run_fd < 0 || (fd >= 0 && set_patience (fd, patience, err) < 0))
     return -1;
   snprintf (address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" MONITOR_SOCKET, run_fd);
   if (fd < 0 || connect (fd, (struct sockaddr *) &address, sizeof address) < 0) {
@@ -259,7 +271,7 @@ static int connect_monitor (struct vroot *root, struct guest *guest, struct err 
   return steal_fd (&fd);
 }
 
-/* Sends the request and reads the answer. */
+/* Sends the request and reads the answer. -ETIMEDOUT when none comes. */
 static int ask (int fd, const char *request, struct err *err)
 {
   char text[MONITOR_MESSAGE_MAX + 1];
@@ -267,9 +279,12 @@ static int ask (int fd, const char *request, struct err *err)
 
   if (send (fd, request, strlen (request), MSG_NOSIGNAL) < 0)
     return err_errno (err, "ask its monitor");
-  while ((len = recv (fd, text, MONITOR_MESSAGE_MAX, 0)) < 0)
+  while ((len = recv (fd, text, MONITOR_MESSAGE_MAX, 0)) < 0) {
+    if (errno == EAGAIN)
+      return err_code (err, ETIMEDOUT, "its monitor does not answer");
     if (errno != EINTR || interrupt_check (err) < 0)
       return err->code ? -err->code : err_errno (err, "read its monitor's answer");
+  }
   text[len] = '\0';
   if (len == 0)
     return err_code (err, ESRCH, "it has just ended");
@@ -337,11 +352,13 @@ static int stop_monitor (struct vroot *root, struct guest *guest, int64_t timeou
 {
   autofree char *request = xasprintf ("stop %" PRId64, timeout);
   autoerr struct err ending = {0};
-  autoclose int fd = connect_monitor (root, guest, &ending);
+  autoclose int fd = connect_monitor (root, guest, timeout + END_SECONDS, &ending);
+
+  int asked = fd < 0 ? fd : ask (fd, request, &ending);
 
   /* Without a socket it is ending by itself. */
-  if (fd >= 0 && ask (fd, request, &ending) == 0) {
-    int ended = wait_for_end (fd, timeout + END_SECONDS, err);
+  if (asked == 0 || asked == -ETIMEDOUT) {
+    int ended = asked < 0 ? 0 : wait_for_end (fd, timeout + END_SECONDS, err);
 
     if (ended < 0 || (!ended && kill_monitor (fd, err) < 0))
       return -err->code;
@@ -401,7 +418,7 @@ int live_kill (struct vroot *root, struct guest *guest, int signal, struct err *
     return running;
   if (!running)
     return err_code (err, ESRCH, "guest %s is not running", guest->name);
-  autoclose int fd = connect_monitor (root, guest, err);
+  autoclose int fd = connect_monitor (root, guest, END_SECONDS, err);
   if (fd < 0)
     return -err->code;
   if (ask (fd, request, err) < 0)

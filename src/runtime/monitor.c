@@ -217,7 +217,11 @@ static int restart (struct monitor *m, struct err *err)
   console_note (&m->console, "vguest: the guest restarts");
   if (time (NULL) - m->started < RESTART_SOON_SECONDS)
     nanosleep (&pause, NULL);
-  if (oci_delete (&m->oci, err) < 0 || monitor_start_init (m, err) < 0)
+  if (oci_delete (&m->oci, err) < 0)
+    return err_wrap (err, "restart");
+  if (m->stopping) /* was asked for meanwhile */
+    return 0;
+  if (monitor_start_init (m, err) < 0)
     return err_wrap (err, "restart");
   return monitor_write_state (m, m->stopping ? "stopping" : "running", err);
 }

@@ -104,7 +104,7 @@ static void begin_stop (struct monitor *m, int64_t seconds)
 
   if (!m->stopping || deadline < m->deadline_us)
     m->deadline_us = deadline;
-  if (m->stopping || m->init_ended)
+  if (m->stopping)
     return;
   m->stopping = true;
   if (monitor_write_state (m, "stopping", &err) < 0)
