@@ -4,15 +4,21 @@
 #include "util/dirread.h"
 #include "util/fd.h"
 
+static void unlock_all (struct renaming *renaming)
+{
+  for (size_t i = 0; i < renaming->dependent_count; i++)
+    guest_close (renaming->dependents[i]);
+  cleanup_free (&renaming->dependents);
+  renaming->dependent_count = 0;
+  if (renaming->guest)
+    guest_close (steal_ptr (&renaming->guest));
+}
+
 void renaming_release (struct renaming *renaming)
 {
   int saved = errno;
 
-  for (size_t i = 0; i < renaming->dependent_count; i++)
-    guest_close (renaming->dependents[i]);
-  free (renaming->dependents);
-  if (renaming->guest)
-    guest_close (renaming->guest);
+  unlock_all (renaming);
   free (renaming->from);
   free (renaming->to);
   free (renaming->old_hostname);
@@ -258,11 +264,12 @@ static int choose_hostname (struct renaming *renaming, struct err *err)
   return 0;
 }
 
-/* Locks the guest and its dependents, in the order of their names. */
-static int lock_all (struct vroot *root, struct renaming *renaming, struct err *err)
+static int try_lock_all (struct vroot *root, struct renaming *renaming, bool *ret_changed,
+                         struct err *err)
 {
   autonames struct names names = {0};
 
+  *ret_changed = false;
   if (find_dependents (root, renaming->from, &names, err) < 0)
     return -err->code;
   names_add (&names, renaming->from);
@@ -272,13 +279,30 @@ static int lock_all (struct vroot *root, struct renaming *renaming, struct err *
     bool own = strcmp (names.items[i], renaming->from) == 0;
     struct guest **place =
         own ? &renaming->guest : &renaming->dependents[renaming->dependent_count];
+    int ret = guest_open (root, names.items[i], own ? GUEST_LOCKED : GUEST_TAKEN, place, err);
 
-    if (guest_open (root, names.items[i], own ? GUEST_LOCKED : GUEST_TAKEN, place, err) < 0)
-      return -err->code;
+    *ret_changed = !own && ret == -ERR_NO_GUEST;
+    if (ret < 0)
+      return ret;
     if (!own)
       renaming->dependent_count++;
   }
   return 0;
+}
+
+/* Locks the guest and its dependents, in the order of their names; once more when one of those was
+ * renamed or deleted meanwhile. */
+static int lock_all (struct vroot *root, struct renaming *renaming, struct err *err)
+{
+  for (;;) {
+    bool changed;
+    int ret = try_lock_all (root, renaming, &changed, err);
+
+    if (!changed)
+      return ret;
+    err_release (err);
+    unlock_all (renaming);
+  }
 }
 
 int rename_prepare (struct vroot *root, const char *from, const char *to,

@@ -198,6 +198,30 @@ content () {
   check_root
 }
 
+# there_and_back GUEST
+there_and_back () {
+  local i
+  for i in {1..6}; do
+    vguest -q "$1" rename "$1-$i" && vguest -q "$1-$i" rename "$1" || echo "$1 $i" >>"$T/failed"
+  done
+}
+
+@test "many at the same time that depend on one another" {
+  local i
+  vguest -q web1 set depends=web2,web3
+  vguest -q web2 set depends=web1,web3
+  vguest -q web3 set depends=web1,web2
+  for i in 1 2 3; do
+    there_and_back "web$i" 2>"$T/log$i" 3>&- &
+  done
+  wait
+  [ ! -e "$T/failed" ] || { cat "$T"/log?; return 1; }
+  [ "$(for i in 1 2 3; do config "web$i" '[.hostname, .depends]'; done)" = \
+    $'["web1",["web2","web3"]]\n["web2",["web1","web3"]]\n["web3",["web1","web2"]]' ]
+  refute compgen -G "$GUESTS/*/rename.json"
+  check_root
+}
+
 @test "what is refused: bad and used names, several guests, a locked one" {
   run vguest web1 rename web2
   assert_status 1
