@@ -16,7 +16,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -117,11 +116,6 @@ static int lock_running (struct guest *guest, int *ret_fd, struct err *err)
   return 0;
 }
 
-static pid_t fork_monitor (void)
-{
-  return (pid_t) syscall (SYS_clone, (long) (CLONE_NEWPID | SIGCHLD), 0L, 0L, 0L, 0L);
-}
-
 /* What the monitor reports. Once it began, an interrupt only lets it know that we are gone. */
 static int read_report (int fd, pid_t pid, struct err *err)
 {
@@ -169,7 +163,8 @@ static int launch (struct monitor_start *start, struct err *err)
     return err_errno (err, "make a socket pair");
   start->launcher_fd = sockets[1];
   fflush (stdout);
-  pid_t pid = fork_monitor ();
+  autofree char *cgroup = xasprintf ("%s" GUEST_MONITOR_SUFFIX, start->id);
+  pid_t pid = cgroup_fork (cgroup, CLONE_NEWPID, &start->in_cgroup);
   if (pid == 0) {
     close (sockets[0]);
     monitor_main (start);

@@ -82,7 +82,8 @@ static int set_up (struct monitor *m, struct err *err)
   m->proc_fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (m->proc_fd < 0)
     return err_errno (err, "open /proc");
-  if (close_others (m, err) < 0 || set_up_signals (m, err) < 0 || cgroup_join (cgroup, err) < 0)
+  if (close_others (m, err) < 0 || set_up_signals (m, err) < 0 ||
+      (!m->start->in_cgroup && cgroup_join (cgroup, err) < 0))
     return -err->code;
   if (fchdir (m->start->guest->fd) < 0)
     return err_errno (err, "enter the directory of guest %s", m->name);

@@ -37,6 +37,7 @@ struct monitor_start {
    * int (0, or an error's code) and the error's text. When it is closed before, the launcher was
    * killed, and all is undone. */
   int launcher_fd;
+  bool in_cgroup; /* /vguest/ID.monitor is its cgroup already */
 };
 
 /* The monitor's life, as process 1 of a new pid namespace. */

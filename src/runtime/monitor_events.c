@@ -256,13 +256,21 @@ bool monitor_reap (struct monitor *m, pid_t pid, int *ret_status)
   return false;
 }
 
-/* For the runtime's calls. */
+/* For the runtime's calls. It is waited for alone: init's pid is known only when it is through. */
 int monitor_wait (void *data, pid_t pid, int *ret_status, struct err *err)
 {
   struct monitor *m = data;
 
-  while (!monitor_reap (m, pid, ret_status))
-    monitor_take_events (m);
+  for (;;) {
+    pid_t ended = waitpid (pid, ret_status, WNOHANG | __WALL);
+
+    if (ended == pid)
+      break;
+    if (ended < 0 && errno != EINTR)
+      return err_errno (err, "wait for the runtime");
+    if (ended == 0)
+      monitor_take_events (m);
+  }
   return m->killed ? err_code (err, ERR_INTERRUPTED, "interrupted") : 0;
 }
 

@@ -142,8 +142,8 @@ int monitor_prepare (struct monitor *m, struct err *err)
   return write_bundle (m, err);
 }
 
-/* With a terminal: the runtime sends its master. */
-static int create_on_terminal (struct monitor *m, struct err *err)
+/* With a terminal, whose master the runtime sends: it is served before init begins to write. */
+static int start_on_terminal (struct monitor *m, struct err *err)
 {
   const struct oci_streams streams = {-1, m->oci.null_fd, m->oci.null_fd};
   autofree char *path = xasprintf ("%s/console.sock", m->oci.path);
@@ -156,10 +156,12 @@ static int create_on_terminal (struct monitor *m, struct err *err)
       oci_create (&m->oci, &streams, path, &m->init_pid, err) < 0 ||
       pty_receive (listen_fd, &master, err) < 0)
     return -err->code;
-  return console_set_output (&m->console, master, /* terminal= */ true, err);
+  if (console_set_output (&m->console, master, /* terminal= */ true, err) < 0)
+    return -err->code;
+  return oci_start (&m->oci, err);
 }
 
-static int create_on_pipe (struct monitor *m, struct err *err)
+static int start_on_pipe (struct monitor *m, struct err *err)
 {
   int output[2];
 
@@ -169,16 +171,16 @@ static int create_on_pipe (struct monitor *m, struct err *err)
   if (console_set_output (&m->console, output[0], /* terminal= */ false, err) < 0)
     return -err->code;
   const struct oci_streams streams = {-1, write_end, write_end};
-  return oci_create (&m->oci, &streams, NULL, &m->init_pid, err);
+  return oci_run (&m->oci, &streams, &m->init_pid, err);
 }
 
 int monitor_start_init (struct monitor *m, struct err *err)
 {
   m->init_ended = false;
   m->init_pid = 0;
-  int ret = m->spec->of_guest ? create_on_terminal (m, err) : create_on_pipe (m, err);
-  if (ret < 0 || oci_start (&m->oci, err) < 0)
-    return -err->code;
+  int ret = m->spec->of_guest ? start_on_terminal (m, err) : start_on_pipe (m, err);
+  if (ret < 0)
+    return ret;
   m->started = time (NULL);
   return 0;
 }

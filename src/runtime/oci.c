@@ -136,6 +136,17 @@ int oci_create (struct oci *oci, const struct oci_streams *streams, const char *
   return oci_read_pid (oci, "pid", ret_pid, err);
 }
 
+int oci_run (struct oci *oci, const struct oci_streams *streams, pid_t *ret_pid, struct err *err)
+{
+  autofree char *pid_path = xasprintf ("%s/pid", oci->path);
+  const char *const args[] = {"run",        "--detach", "--bundle", oci->path,
+                              "--pid-file", pid_path,   oci->id,    NULL};
+
+  if (oci_call (oci, args, streams, err) < 0)
+    return -err->code;
+  return oci_read_pid (oci, "pid", ret_pid, err);
+}
+
 int oci_start (struct oci *oci, struct err *err)
 {
   const char *const args[] = {"start", oci->id, NULL};

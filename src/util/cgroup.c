@@ -4,6 +4,9 @@
 #include "dirread.h"
 #include "fd.h"
 #include "lock.h"
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 enum { DEPTH_MAX = 32, PAUSE_MAX_US = 10000 };
@@ -146,11 +149,33 @@ int cgroup_lock (int *ret_fd, struct err *err)
                        err);
 }
 
+/* Which hierarchies tell who belongs to a guest: of the first kind that there is. */
+enum tracking { UNIFIED, NAMED, ANY, TRACKING_COUNT };
+
 struct move {
-  const char *id;  /* NULL: to the top */
-  bool everywhere; /* in hierarchies with controllers of version 1 as well */
+  const char *id; /* NULL: to the top */
+  enum tracking tracking;
   size_t moved;
 };
+
+static bool tracks (const struct hierarchy *hierarchy, enum tracking tracking)
+{
+  return tracking == ANY || (tracking == UNIFIED ? hierarchy->unified : hierarchy->named);
+}
+
+/* PARENT/vguest/ID, which is made. The caller's string; NULL on errors. */
+static char *make_path (const char *hierarchy, const char *id, struct err *err)
+{
+  autofree char *parent = xasprintf ("%s/vguest", hierarchy);
+  autofree char *path = xasprintf ("%s/%s", parent, id);
+
+  if ((mkdir (parent, 0755) < 0 && errno != EEXIST) ||
+      (mkdir (path, 0755) < 0 && errno != EEXIST)) {
+    err_errno (err, "make the cgroup %s", path);
+    return NULL;
+  }
+  return steal_ptr (&path);
+}
 
 static int enter (const char *path, struct err *err)
 {
@@ -168,26 +193,23 @@ static int move_one (const struct hierarchy *hierarchy, void *data, struct err *
 {
   struct move *move = data;
 
-  if (!hierarchy->unified && !hierarchy->named && !move->everywhere)
+  if (!tracks (hierarchy, move->tracking))
     return 0;
   move->moved++;
   if (!move->id)
     return enter (hierarchy->path, err);
-  autofree char *parent = xasprintf ("%s/vguest", hierarchy->path);
-  autofree char *path = xasprintf ("%s/%s", parent, move->id);
-  if ((mkdir (parent, 0755) < 0 && errno != EEXIST) || (mkdir (path, 0755) < 0 && errno != EEXIST))
-    return err_errno (err, "make the cgroup %s", path);
-  return enter (path, err);
+  autofree char *path = make_path (hierarchy->path, move->id, err);
+  return path ? enter (path, err) : -err->code;
 }
 
 static int move_self (const char *id, struct err *err)
 {
   struct move move = {.id = id};
 
-  if (each_hierarchy (move_one, &move, err) < 0 || move.moved)
-    return -err->code;
-  move.everywhere = true;
-  return each_hierarchy (move_one, &move, err);
+  for (; move.tracking < TRACKING_COUNT && !move.moved; move.tracking++)
+    if (each_hierarchy (move_one, &move, err) < 0)
+      return -err->code;
+  return 0;
 }
 
 int cgroup_join (const char *id, struct err *err)
@@ -198,4 +220,41 @@ int cgroup_join (const char *id, struct err *err)
 int cgroup_leave (struct err *err)
 {
   return move_self (NULL, err);
+}
+
+struct birthplace {
+  const char *id;
+  int fd; /* owned; O_PATH */
+};
+
+static int open_birthplace (const struct hierarchy *hierarchy, void *data, struct err *err)
+{
+  struct birthplace *place = data;
+
+  if (!hierarchy->unified || place->fd >= 0)
+    return 0;
+  autofree char *path = make_path (hierarchy->path, place->id, err);
+  place->fd = path ? open (path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+  return 0;
+}
+
+pid_t cgroup_fork (const char *id, uint64_t flags, bool *ret_joined)
+{
+  struct clone_args args = {.flags = flags | CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
+  struct birthplace place = {.id = id, .fd = -1};
+  autoerr struct err ignored = {0};
+  pid_t pid = -1;
+
+  each_hierarchy (open_birthplace, &place, &ignored);
+  if (place.fd >= 0) {
+    args.cgroup = (uint64_t) place.fd;
+    pid = (pid_t) syscall (SYS_clone3, &args, sizeof args);
+    close (place.fd);
+  }
+  *ret_joined = pid >= 0;
+  /* An old kernel, or one that has no processes in this cgroup: it is moved there, which tells
+   * more. */
+  if (pid < 0)
+    pid = (pid_t) syscall (SYS_clone, (long) (flags | SIGCHLD), 0L, 0L, 0L, 0L);
+  return pid;
 }
