@@ -178,6 +178,9 @@ int monitor_start_init (struct monitor *m, struct err *err)
 {
   m->init_ended = false;
   m->init_pid = 0;
+  /* What ran before may have replaced them. */
+  if (targets_check_links (m->root_fd, err) < 0)
+    return -err->code;
   int ret = m->spec->of_guest ? start_on_terminal (m, err) : start_on_pipe (m, err);
   if (ret < 0)
     return ret;

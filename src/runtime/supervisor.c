@@ -296,6 +296,8 @@ static int prepare_guest (struct supervisor *s, struct targets *targets, struct 
       fd_write_file (s->oci.dir_fd, "policy-rc.d", policy_rc_d, strlen (policy_rc_d), 0755, err) <
           0)
     return -err->code;
+  if (targets_check_links (s->root_fd, err) < 0)
+    return -err->code;
   for (const char *const *point = bundle_mount_points; *point; point++)
     if (targets_prepare (targets, s->root_fd, *point, /* directory= */ true, err) < 0)
       return -err->code;

@@ -115,6 +115,23 @@ int targets_prepare (struct targets *targets, int root_fd, const char *path, boo
   return prepare (targets, root_fd, path, directory, 0, err);
 }
 
+int targets_check_links (int root_fd, struct err *err)
+{
+  static const char *const names[] = {"dev", "proc", "sys"};
+  struct stat st;
+
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    if (fstatat (root_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0) {
+      if (errno == ENOENT)
+        continue;
+      return err_errno (err, "stat /%s in the guest", names[i]);
+    }
+    if (!S_ISDIR (st.st_mode))
+      return err_code (err, ENOTDIR, "/%s in the guest is not a directory", names[i]);
+  }
+  return 0;
+}
+
 static bool same_time (const struct timespec *a, const struct timespec *b)
 {
   return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;

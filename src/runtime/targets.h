@@ -33,6 +33,11 @@ struct targets {
 int targets_prepare (struct targets *targets, int root_fd, const char *path, bool directory,
                      struct err *err);
 
+/* /dev, /proc and /sys of a guest must be directories of its own, or not there: through a symlink
+ * in their place a runtime makes the links of /dev in a directory of the host. ENOTDIR otherwise.
+ * To be called while nothing runs in the guest, before each creation of a container. */
+int targets_check_links (int root_fd, struct err *err);
+
 /* Removes what was made and is still what was made. Closes all descriptors also on errors. */
 int targets_undo (struct targets *targets, struct err *err);
 

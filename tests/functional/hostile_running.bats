@@ -108,3 +108,18 @@ limits () {
   vguest web1 stop
   check_root
 }
+
+@test "a symlink in the place of /dev leads no runtime to the host" {
+  local dir=$VGUEST_ROOT/guests/web1
+  mkdir "$T/evil"
+  rm -rf "$dir/tree/dev" "$dir/private/dev"
+  ln -s "/../../../..$T/evil" "$dir/private/dev"
+  run vguest web1 start
+  assert_status 1
+  assert_contains "$output" "/dev in the guest is not a directory"
+  run vguest web1 exec -- true
+  assert_status 1
+  assert_contains "$output" "/dev in the guest is not a directory"
+  [ -z "$(ls -A "$T/evil")" ]
+  assert_no_guests_left
+}
