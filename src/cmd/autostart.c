@@ -287,7 +287,7 @@ int start_in_order (struct context *context, const struct names *names, bool onl
       continue;
     if (only_others)
       step->state = AUTOSTART_DONE;
-    else if (a.entries[step->guest].running && !context->quiet)
+    else if (a.entries[step->guest].running && !context->quiet && !context->json)
       printf ("%s: is running already\n", name);
   }
   int ret = run_plan (&a, parallel, err);

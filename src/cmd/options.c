@@ -3,7 +3,7 @@
 #include <getopt.h>
 
 /* getopt_long's answers for options without a letter start here. */
-enum { NO_LETTER = 1000 };
+enum { NO_LETTER = 1000, HELP_COLUMNS = 80 };
 
 static void print_option (const struct option_spec *spec)
 {
@@ -15,10 +15,59 @@ static void print_option (const struct option_spec *spec)
   printf ("  %-26s %s\n", left, spec->help);
 }
 
+/* Columns that @text takes, up to its end or @len bytes: UTF-8's continuation bytes take none. */
+static size_t columns (const char *text, size_t len)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; i < len && text[i]; i++)
+    n += ((unsigned char) text[i] & 0xc0) != 0x80;
+  return n;
+}
+
+/* Fills paragraphs to HELP_COLUMNS. Lines that are indented stand for themselves, and so does the
+ * first one, which begins with "Usage:". */
+static void print_usage (const char *text)
+{
+  size_t at = 0;
+  bool first = true;
+
+  while (*text) {
+    size_t line = strcspn (text, "\n");
+    bool own = first || line == 0 || *text == ' ';
+
+    if (own && at) {
+      putchar ('\n');
+      at = 0;
+    }
+    for (size_t len; !own && line; text += len, line -= len) {
+      size_t spaces = strspn (text, " ");
+
+      text += spaces;
+      line -= spaces;
+      len = strcspn (text, " \n");
+      size_t width = columns (text, len);
+      if (at && at + 1 + width > HELP_COLUMNS) {
+        putchar ('\n');
+        at = 0;
+      }
+      printf ("%s%.*s", at ? " " : "", (int) len, text);
+      at += (at ? 1 : 0) + width;
+    }
+    if (own)
+      printf ("%.*s\n", (int) line, text);
+    text += line + (text[line] == '\n');
+    first = false;
+  }
+  if (at)
+    putchar ('\n');
+  putchar ('\n');
+}
+
 static void print_help (const struct option_spec *specs, const struct option_spec *common,
                         const char *usage)
 {
-  printf ("%s\n", usage);
+  print_usage (usage);
   if (specs->name)
     puts ("Options:");
   for (; specs->name; specs++)

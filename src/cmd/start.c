@@ -3,6 +3,7 @@
 #include "autostart.h"
 #include "cmd.h"
 #include "fanout.h"
+#include "status.h"
 #include "runtime/console.h"
 #include "runtime/live.h"
 #include "util/interrupt.h"
@@ -38,7 +39,7 @@ struct action {
 
 static void say (const struct action *action, const char *name, const char *text)
 {
-  if (!action->context->quiet)
+  if (!action->context->quiet && !action->context->json)
     printf ("%s: %s\n", name, text);
 }
 
@@ -130,6 +131,24 @@ static int start_with_console (struct action *action, const char *name, struct e
   return console_attach (-1, steal_fd (&ours), name, action->context->quiet, &detached, err);
 }
 
+static int act_on_all (struct action *action, const struct names *names, bool console,
+                       unsigned jobs, struct err *err)
+{
+  if (action->start && !action->stop) {
+    int handled = start_in_order (action->context, names, console, jobs, err);
+
+    if (handled < 0 || (handled && !console))
+      return handled < 0 ? handled : 0;
+  }
+  if (console)
+    return start_with_console (action, names->items[0], err);
+  struct err *errs = xcalloc (names->count, sizeof *errs);
+  fan_out (names, jobs, act, action, errs, err);
+  int ret = fan_out_conclude (names, errs, err);
+  free (errs);
+  return ret;
+}
+
 static int run (struct action *action, const char *usage, int argc, char **argv, struct err *err)
 {
   const char *timeout = NULL, *jobs_text = NULL;
@@ -158,18 +177,14 @@ static int run (struct action *action, const char *usage, int argc, char **argv,
     return -err->code;
   if (console && names.count > 1)
     return err_code (err, ERR_USAGE, "--console is for a single guest");
-  if (action->start && !action->stop) {
-    int handled = start_in_order (action->context, &names, console, jobs, err);
+  int ret = act_on_all (action, &names, console, jobs, err);
+  /* Also when some failed: their states say what came of it. */
+  if (action->context->json && !console) {
+    autoerr struct err show_err = {0};
 
-    if (handled < 0 || (handled && !console))
-      return handled < 0 ? handled : 0;
+    if (show_states (action->context, &names, /* names_only= */ false, &show_err) < 0 && ret == 0)
+      ret = err_code (err, show_err.code, "%s", err_text (&show_err));
   }
-  if (console)
-    return start_with_console (action, names.items[0], err);
-  struct err *errs = xcalloc (names.count, sizeof *errs);
-  fan_out (&names, jobs, act, action, errs, err);
-  int ret = fan_out_conclude (&names, errs, err);
-  free (errs);
   return ret;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vguest NAMES status, running, kill */
-#include "cmd.h"
+#include "status.h"
 #include "runtime/live.h"
 #include <ctype.h>
 #include <signal.h>
@@ -78,33 +78,31 @@ static int no_arguments (struct context *context, const char *usage, int argc, c
   return 0;
 }
 
-/* Both verbs; without @names_only all states are told. */
-static int show (struct context *context, bool names_only, struct err *err)
+int show_states (const struct context *context, const struct names *names, bool names_only,
+                 struct err *err)
 {
   autojson json_object *list = json_object_new_array ();
   autoroot struct vroot *root = NULL;
-  autonames struct names names = {0};
   bool all = true;
 
-  if (context_select (context, &names, err) < 0 ||
-      context_open_root (context, /* write= */ false, &root, err) < 0)
+  if (context_open_root (context, /* write= */ false, &root, err) < 0)
     return -err->code;
-  for (size_t i = 0; i < names.count; i++) {
+  for (size_t i = 0; i < names->count; i++) {
     autoguest struct guest *guest = NULL;
     autoliveinfo struct live_info info = {0};
 
-    if (guest_open (root, names.items[i], GUEST_PEEK, &guest, err) < 0 ||
+    if (guest_open (root, names->items[i], GUEST_PEEK, &guest, err) < 0 ||
         live_info_read (root, guest, &info, err) < 0)
       return -err->code;
     all &= info.state != LIVE_STOPPED;
     if (names_only && info.state == LIVE_STOPPED)
       continue;
     if (context->json)
-      json_object_array_add (list, info_object (names.items[i], &info));
+      json_object_array_add (list, info_object (names->items[i], &info));
     else if (names_only)
-      puts (names.items[i]);
+      puts (names->items[i]);
     else if (!context->quiet)
-      print_info (names.items[i], &info);
+      print_info (names->items[i], &info);
   }
   if (context->json) {
     autojson json_object *object = json_object_new_object ();
@@ -113,6 +111,15 @@ static int show (struct context *context, bool names_only, struct err *err)
     print_json (object);
   }
   return all ? 0 : STATUS_STOPPED;
+}
+
+static int show (struct context *context, bool names_only, struct err *err)
+{
+  autonames struct names names = {0};
+
+  if (context_select (context, &names, err) < 0)
+    return -err->code;
+  return show_states (context, &names, names_only, err);
 }
 
 int cmd_status (struct context *context, int argc, char **argv, struct err *err)

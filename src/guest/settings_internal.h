@@ -67,10 +67,6 @@ setting_parser parse_mounts, parse_devices, parse_network, parse_cni_name, parse
 /* The object that "SOURCE:TARGET[:OPTION,…]" or "tmpfs:TARGET[:OPTION,…]" stands for. */
 int mount_from_text (const char *text, json_object **ret_object, struct err *err);
 
-/* The setting of @key; @ret_member: what follows "MAP.", or NULL. ERR_USAGE with the nearest. */
-int setting_find (const char *key, const struct setting **ret_setting, const char **ret_member,
-                  struct err *err);
-
 /* Checks one value, of a group with its members. */
 int setting_check (const struct setting *setting, json_object *value, struct err *err);
 

@@ -8,8 +8,10 @@ enum { ASSIGNMENT_MAX = 256 << 10, JOINED_MAX = 4 << 20 };
 
 enum operation { SET, ADD, REMOVE };
 
-int setting_find (const char *key, const struct setting **ret_setting, const char **ret_member,
-                  struct err *err)
+/* The setting of @key; @ret_member: what follows "MAP.", or NULL. NULL, and ERR_USAGE with the
+ * nearest, when there is none. */
+static const struct setting *find_setting (const char *key, const char **ret_member,
+                                           struct err *err)
 {
   const char *dot = strchr (key, '.');
 
@@ -21,14 +23,15 @@ int setting_find (const char *key, const struct setting **ret_setting, const cha
 
     if (!map && strcmp (setting->key, key) != 0)
       continue;
-    *ret_setting = setting;
     *ret_member = map ? dot + 1 : NULL;
-    return 0;
+    return setting;
   }
   const char *near = nearest_word (key, settings_keys ());
   if (near)
-    return err_code (err, ERR_USAGE, "unknown key \"%.60s\"; did you mean \"%s\"?", key, near);
-  return err_code (err, ERR_USAGE, "unknown key \"%.60s\"", key);
+    err_code (err, ERR_USAGE, "unknown key \"%.60s\"; did you mean \"%s\"?", key, near);
+  else
+    err_code (err, ERR_USAGE, "unknown key \"%.60s\"", key);
+  return NULL;
 }
 
 static void put (json_object *object, const char *key, json_object *value)
@@ -385,12 +388,13 @@ static int set (json_object *config, const char *assignment, struct err *err)
 {
   autofree char *key = NULL;
   autojson json_object *value = NULL;
-  const struct setting *setting = NULL;
   enum operation operation = SET;
   const char *text = NULL, *member = NULL;
 
-  if (split (assignment, &key, &operation, &text, err) < 0 ||
-      setting_find (key, &setting, &member, err) < 0)
+  if (split (assignment, &key, &operation, &text, err) < 0)
+    return -err->code;
+  const struct setting *setting = find_setting (key, &member, err);
+  if (!setting)
     return -err->code;
   json_object *old = find_value (config, setting);
   int ret = member ? change_member (setting, old, member, operation, text, &value, err)
@@ -465,10 +469,10 @@ static char *fallback_of (const struct setting *setting, json_object *config, co
 int settings_get (json_object *config, const char *name, const char *key, char **ret_value,
                   struct err *err)
 {
-  const struct setting *setting;
-  const char *member;
+  const char *member = NULL;
+  const struct setting *setting = find_setting (key, &member, err);
 
-  if (setting_find (key, &setting, &member, err) < 0)
+  if (!setting)
     return -err->code;
   json_object *value = find_value (config, setting);
   if (member) {

@@ -3,8 +3,8 @@
  *
  * The calling process starts a supervisor in new pid and mount namespaces, of which it is process 1
  * and the reaper. The supervisor mounts a tmpfs for bundle and runtime state, then the guest's root
- * by the caller's function, and calls the runtime: create, start, then exec for each command, whose
- * parent it is, and delete. So the exit status is the command's own, and a failure of the runtime
+ * by the caller's function, and calls the runtime: run, then exec for each command, whose parent
+ * it is, and delete. So the exit status is the command's own, and a failure of the runtime
  * is never taken for one. The container's first process is an init of the host that only waits and
  * reaps: signals that a maintainer script sends to process 1 reach nobody. On a host without one
  * each command is the first process of a container of its own. At the end the supervisor unmounts
@@ -55,8 +55,8 @@ struct container_result {
   int signal;         /* the signal that ended it, or 0 */
   size_t commands;    /* how many ran */
   uint64_t mount_us;  /* where the time went, in microseconds */
-  uint64_t create_us; /* runtime create, of all commands */
-  uint64_t start_us;
+  uint64_t create_us; /* to make the container run */
+  uint64_t start_us;  /* and the commands in it */
   uint64_t run_us;
   uint64_t delete_us;
 };

@@ -182,15 +182,9 @@ static int start_first (struct supervisor *s, struct err *err)
   static const char *const none[] = {NULL};
   static const struct bundle_command waiting = {.args = none, .env = none, .cwd = "/"};
   static const struct oci_streams streams = {-1, -1, -1};
-  uint64_t time = clock_us ();
 
-  if (write_config (s, &waiting, err) < 0 ||
-      oci_create (&s->oci, &streams, NULL, &s->first_pid, err) < 0)
+  if (write_config (s, &waiting, err) < 0 || oci_run (&s->oci, &streams, &s->first_pid, err) < 0)
     return -err->code;
-  s->result.create_us += lap (&time);
-  if (oci_start (&s->oci, err) < 0)
-    return -err->code;
-  s->result.start_us += lap (&time);
   return 0;
 }
 
@@ -200,24 +194,21 @@ static int start_command (struct supervisor *s, const struct bundle_command *com
 {
   const struct oci_streams streams = {s->container->stdin_fd, s->output_fd, s->output_fd};
   uint64_t time = clock_us ();
+  int ret = 0;
 
-  if (s->container->init) {
-    if (!s->first_pid && start_first (s, err) < 0)
+  if (!s->container->init) {
+    if (write_config (s, command, err) < 0 || oci_run (&s->oci, &streams, &s->command_pid, err) < 0)
       return -err->code;
-    time = clock_us ();
-    if (process_exec (&s->oci, command, &streams, NULL, "command", &s->command_pid, err) < 0)
-      return -err->code;
-    s->result.start_us += lap (&time);
+    s->result.create_us += lap (&time);
     return 0;
   }
-  if (write_config (s, command, err) < 0 ||
-      oci_create (&s->oci, &streams, NULL, &s->command_pid, err) < 0)
-    return -err->code;
+  if (!s->first_pid)
+    ret = start_first (s, err);
   s->result.create_us += lap (&time);
-  if (oci_start (&s->oci, err) < 0)
-    return -err->code;
+  if (ret == 0)
+    ret = process_exec (&s->oci, command, &streams, NULL, "command", &s->command_pid, err);
   s->result.start_us += lap (&time);
-  return 0;
+  return ret;
 }
 
 static int delete_container (struct supervisor *s, struct err *err)

@@ -66,3 +66,20 @@ names_options () {
     names_options vguest-autostart.8 vguest-autostart "$verb"
   done
 }
+
+@test "every help fits 80 columns" {
+  # Programs and verbs as main.c has them.
+  while read -r program verb; do
+    case $program in
+      vguest) set -- vguest name "$verb" ;;
+      *) set -- "$program" ${verb:+"$verb"} ;;
+    esac
+    run "$@" --help
+    assert_status 0
+    [ "$(wc -L <<<"$output")" -le 80 ] || {
+      echo "$*"
+      awk 'length > 80' <<<"$output"
+      return 1
+    }
+  done < <(sed -n 's/^    {"\(v[a-z-]*\)", \(NULL\|"\([a-z]*\)"\),.*/\1 \3/p' "$SOURCE_DIR/src/main.c")
+}

@@ -328,7 +328,7 @@ web1
   run vguest web1 exec -- true
   assert_status 1
   assert_contains "$output" "no OCI runtime works"
-  assert_contains "$output" "/bin/false: /bin/false create"
+  assert_contains "$output" "/bin/false: /bin/false run"
   sed -i 's|/bin/false|nonsense|' "$config"
   run vguest web1 exec -- true
   assert_status 2
@@ -344,7 +344,7 @@ web1
   cat >"$runtime" <<'SCRIPT'
 #!/bin/sh
 case "$*" in
-  *" start web1-"*) exit 3 ;;
+  *" run "*" web1-"*) exit 3 ;;
 esac
 exec "$(command -v runc || command -v crun)" "$@"
 SCRIPT
@@ -353,7 +353,7 @@ SCRIPT
   layers web1 >"$T/before"
   run vguest web1 exec -- sh -c 'exit 3'
   assert_status 1
-  assert_contains "$output" "start: exit status 3"
+  assert_contains "$output" "run: exit status 3"
   layers web1 >"$T/after"
   diff "$T/before" "$T/after"
   assert_no_containers

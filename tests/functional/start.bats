@@ -58,6 +58,10 @@ setup () {
   run vguest --all start
   assert_status 3
   assert_contains "$output" "web2"
+  run --separate-stderr vguest --all start --json
+  assert_status 3
+  [ "$(json '[.guests[] | .name + " " + .state] | join(",")')" = \
+    "web1 running,web2 stopped,web3 running" ]
   run vguest --all running
   assert_status 3
   [ "$output" = "web1

@@ -101,7 +101,7 @@ du_bytes () {
     -o "lowerdir=$G/web1/tree,upperdir=$G/web1/private,workdir=$G/web1/work"
   run vguest web1 exec -- true
   assert_status 1
-  assert_contains "$output" "guest web1: begin a transaction: it is mounted"
+  assert_contains "$output" "guest web1 is mounted on $T/mnt: unmount it first"
   run vhashify web1
   assert_status 1
   run vguest web1 delete --yes
