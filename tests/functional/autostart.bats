@@ -97,6 +97,9 @@ unit_command () { # UNIT KEY [INSTANCE]
   [ "$(paste -sd ' ' <<<"$output")" = "disk: started db: started app: started" ]
   run vguest app,disk start --json
   assert_status 0
+  [ "$(json '[.guests[] | .name + " " + .state] | join(",")')" = "app running,disk running" ]
+  run vguest app,disk start
+  assert_status 0
   [ "$(sort <<<"$output" | paste -sd ' ')" = "app: is running already disk: is running already" ]
   vguest -q app stop
   [ "$(vguest db,disk running | sort | paste -sd ' ')" = "db disk" ]
