@@ -49,7 +49,7 @@ static int bring_up (const char *name, struct err *err)
   autoclose int fd = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   struct ifreq request = {.ifr_flags = IFF_UP};
 
-  memcpy (request.ifr_name, name, strnlen (name, IFNAMSIZ - 1));
+  snprintf (request.ifr_name, sizeof request.ifr_name, "%s", name);
   if (fd < 0 || ioctl (fd, SIOCSIFFLAGS, &request) < 0)
     return err_errno (err, "bring up %s of the network namespace", name);
   return 0;
@@ -138,7 +138,8 @@ static int make_link (int fd, const char *name, struct err *err)
 
   add_attribute (&request, IFLA_IFNAME, name, strlen (name) + 1);
   struct rtattr *info = add_attribute (&request, IFLA_LINKINFO, NULL, 0);
-  add_attribute (&request, IFLA_INFO_KIND, kind, sizeof kind - 1);
+  if (!info || !add_attribute (&request, IFLA_INFO_KIND, kind, sizeof kind - 1))
+    return err_code (err, EMSGSIZE, "make a device: the name %s is too long", name);
   info->rta_len =
       (unsigned short) (request.header.nlmsg_len - (size_t) ((char *) info - (char *) &request));
   return transact (fd, &request, "make a device", err);
