@@ -34,18 +34,6 @@ static const struct setting *find_setting (const char *key, const char **ret_mem
   return NULL;
 }
 
-static void put (json_object *object, const char *key, json_object *value)
-{
-  if (json_object_object_add (object, key, value) < 0)
-    err_out_of_memory ();
-}
-
-static void append (json_object *array, json_object *value)
-{
-  if (!value || json_object_array_add (array, value) < 0)
-    err_out_of_memory ();
-}
-
 static json_object *new_string (const char *text)
 {
   json_object *value = json_object_new_string (text);
@@ -74,7 +62,7 @@ static void store_value (json_object *config, const struct setting *setting, jso
 
   if (!dot) {
     if (value)
-      put (config, setting->key, value);
+      json_put (config, setting->key, value);
     else
       json_object_object_del (config, setting->key);
     return;
@@ -87,10 +75,10 @@ static void store_value (json_object *config, const struct setting *setting, jso
     object = json_object_new_object (); /* in place of "host" */
     if (!object)
       err_out_of_memory ();
-    put (config, group, object);
+    json_put (config, group, object);
   }
   if (value)
-    put (object, dot + 1, value);
+    json_put (object, dot + 1, value);
   else
     json_object_object_del (object, dot + 1);
   if (!json_object_object_length (object))
@@ -141,7 +129,7 @@ static json_object *value_from_words (const struct setting *setting, const char 
     autofree char *normal = setting->normal ? setting->normal (word) : xstrdup (word);
 
     if (len)
-      append (array, new_string (normal));
+      json_append (array, new_string (normal));
     text += len + (text[len] != '\0');
   }
   return array;
@@ -157,7 +145,7 @@ static int value_from_pair (const char *text, json_object **ret_value, struct er
   json_object *object = json_object_new_object ();
   if (!object)
     err_out_of_memory ();
-  put (object, name, new_string (equals + 1));
+  json_put (object, name, new_string (equals + 1));
   *ret_value = object;
   return 0;
 }
@@ -175,7 +163,7 @@ static int value_from_mount (const char *text, json_object **ret_value, struct e
   json_object *array = json_object_new_array ();
   if (!array)
     err_out_of_memory ();
-  append (array, mount);
+  json_append (array, mount);
   *ret_value = array;
   return 0;
 }
@@ -252,7 +240,7 @@ static json_object *add_members (const struct setting *setting, json_object *old
   if (setting->type == SETTING_MAP) {
     json_object_object_foreach (more, key, value)
     {
-      put (sum, key, json_object_get (value));
+      json_put (sum, key, json_object_get (value));
     }
     return sum;
   }
@@ -263,7 +251,7 @@ static json_object *add_members (const struct setting *setting, json_object *old
     /* A mount on a target that is there is an error, which the check tells. */
     if (setting->type == SETTING_MOUNTS ||
         position (setting, sum, name) == json_object_array_length (sum))
-      append (sum, json_object_get (item));
+      json_append (sum, json_object_get (item));
   }
   return sum;
 }

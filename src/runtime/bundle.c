@@ -209,27 +209,6 @@ static json_object *new_array (void)
   return array;
 }
 
-static void put (json_object *object, const char *key, json_object *value)
-{
-  if (json_object_object_add (object, key, value) < 0)
-    err_out_of_memory ();
-}
-
-static void append (json_object *array, json_object *value)
-{
-  if (!value || json_object_array_add (array, value) < 0)
-    err_out_of_memory ();
-}
-
-static json_object *string_list (const char *const *strings)
-{
-  json_object *array = new_array ();
-
-  for (; *strings; strings++)
-    append (array, json_object_new_string (*strings));
-  return array;
-}
-
 static json_object *option_list (const char *options)
 {
   json_object *array = new_array ();
@@ -237,7 +216,7 @@ static json_object *option_list (const char *options)
   while (*options) {
     size_t len = strcspn (options, ",");
 
-    append (array, json_object_new_string_len (options, (int) len));
+    json_append (array, json_object_new_string_len (options, (int) len));
     options += len;
     if (*options)
       options++;
@@ -252,7 +231,7 @@ static json_object *mount_object (const struct mount_spec *spec)
   json_set_string (object, "destination", spec->target);
   json_set_string (object, "type", spec->type);
   json_set_string (object, "source", spec->source);
-  put (object, "options", option_list (spec->options));
+  json_put (object, "options", option_list (spec->options));
   return object;
 }
 
@@ -261,16 +240,16 @@ static json_object *mount_list (const struct bundle *bundle)
   json_object *array = new_array ();
 
   for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++)
-    append (array, mount_object (&mounts[i]));
+    json_append (array, mount_object (&mounts[i]));
   if (bundle->init_spec)
-    append (array, mount_object (bundle->init_spec->own_cgroup ? &cgroup_own : &cgroup_seen));
+    json_append (array, mount_object (bundle->init_spec->own_cgroup ? &cgroup_own : &cgroup_seen));
   for (size_t i = 0; i < bundle->bind_count; i++)
-    append (array, mount_object (&(struct mount_spec){bundle->binds[i].target, "bind",
-                                                      bundle->binds[i].source,
-                                                      "bind,ro,nosuid,nodev,exec"}));
+    json_append (array, mount_object (&(struct mount_spec){bundle->binds[i].target, "bind",
+                                                           bundle->binds[i].source,
+                                                           "bind,ro,nosuid,nodev,exec"}));
   if (bundle->init)
-    append (array, mount_object (&(struct mount_spec){BUNDLE_INIT, "bind", bundle->init,
-                                                      "bind,ro,nosuid,nodev,exec"}));
+    json_append (array, mount_object (&(struct mount_spec){BUNDLE_INIT, "bind", bundle->init,
+                                                           "bind,ro,nosuid,nodev,exec"}));
   return array;
 }
 
@@ -294,26 +273,26 @@ static json_object *process_object (const struct bundle *bundle,
   json_set_int (user, "uid", command->uid);
   json_set_int (user, "gid", command->gid);
   for (size_t i = 0; i < command->group_count; i++)
-    append (groups, json_object_new_int64 (command->groups[i]));
-  put (user, "additionalGids", groups);
-  put (process, "user", user);
+    json_append (groups, json_object_new_int64 (command->groups[i]));
+  json_put (user, "additionalGids", groups);
+  json_put (process, "user", user);
   if (bundle->init) {
-    append (args, json_object_new_string (BUNDLE_INIT));
-    append (args, json_object_new_string (command->args[0] ? "--" : "-P"));
+    json_append (args, json_object_new_string (BUNDLE_INIT));
+    json_append (args, json_object_new_string (command->args[0] ? "--" : "-P"));
   }
   for (const char *const *arg = command->args; *arg; arg++)
-    append (args, json_object_new_string (*arg));
-  put (process, "args", args);
-  put (process, "env", string_list (command->env));
+    json_append (args, json_object_new_string (*arg));
+  json_put (process, "args", args);
+  json_put (process, "env", json_new_strings (command->env));
   json_set_string (process, "cwd", command->cwd);
   for (const char *const *set = sets; *set; set++) {
-    json_object *list = string_list (capabilities);
+    json_object *list = json_new_strings (capabilities);
 
     if (own_init (bundle))
-      append (list, json_object_new_string ("CAP_SYS_BOOT"));
-    put (caps, *set, list);
+      json_append (list, json_object_new_string ("CAP_SYS_BOOT"));
+    json_put (caps, *set, list);
   }
-  put (process, "capabilities", caps);
+  json_put (process, "capabilities", caps);
   json_set_bool (process, "noNewPrivileges", false);
   return process;
 }
@@ -325,7 +304,7 @@ static json_object *device_list (void)
 
   json_set_bool (all, "allow", false);
   json_set_string (all, "access", "rwm");
-  append (array, all);
+  json_append (array, all);
   for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
     json_object *object = new_object ();
 
@@ -336,7 +315,7 @@ static json_object *device_list (void)
     if (devices[i].minor >= 0)
       json_set_int (object, "minor", devices[i].minor);
     json_set_string (object, "access", devices[i].access);
-    append (array, object);
+    json_append (array, object);
   }
   return array;
 }
@@ -353,11 +332,11 @@ static void deny_flag (json_object *rules, const char *name, int index)
   json_set_int (flag, "value", CLONE_NEWCGROUP);
   json_set_int (flag, "valueTwo", CLONE_NEWCGROUP);
   json_set_string (flag, "op", "SCMP_CMP_MASKED_EQ");
-  append (args, flag);
-  put (deny, "names", string_list (names));
+  json_append (args, flag);
+  json_put (deny, "names", json_new_strings (names));
   json_set_string (deny, "action", "SCMP_ACT_ERRNO");
-  put (deny, "args", args);
-  append (rules, deny);
+  json_put (deny, "args", args);
+  json_append (rules, deny);
 }
 
 static void deny_cgroup_namespaces (json_object *rules)
@@ -371,10 +350,10 @@ static void deny_cgroup_namespaces (json_object *rules)
   deny_flag (rules, "clone", 0);
 #endif
   deny_flag (rules, "unshare", 0);
-  put (deny, "names", string_list (opaque));
+  json_put (deny, "names", json_new_strings (opaque));
   json_set_string (deny, "action", "SCMP_ACT_ERRNO");
   json_set_int (deny, "errnoRet", ENOSYS);
-  append (rules, deny);
+  json_append (rules, deny);
 }
 
 /* An own init may reboot: the kernel ends its pid namespace then, and nothing else. */
@@ -386,27 +365,27 @@ static json_object *seccomp_object (const struct bundle *bundle)
 
   json_set_string (seccomp, "defaultAction", "SCMP_ACT_ALLOW");
   if (architectures[0])
-    put (seccomp, "architectures", string_list (architectures));
-  json_object *names = string_list (denied_syscalls);
+    json_put (seccomp, "architectures", json_new_strings (architectures));
+  json_object *names = json_new_strings (denied_syscalls);
   if (!own_init (bundle))
-    append (names, json_object_new_string ("reboot"));
-  put (deny, "names", names);
+    json_append (names, json_object_new_string ("reboot"));
+  json_put (deny, "names", names);
   json_set_string (deny, "action", "SCMP_ACT_ERRNO");
-  append (rules, deny);
+  json_append (rules, deny);
   /* An administrator of its own can mount them in any case. */
   if (!bundle->settings || !names_has (&bundle->settings->capabilities_add, "CAP_SYS_ADMIN"))
     deny_cgroup_namespaces (rules);
-  put (seccomp, "syscalls", rules);
+  json_put (seccomp, "syscalls", rules);
   return seccomp;
 }
 
 static json_object *readonly_list (const struct bundle *bundle)
 {
-  json_object *array = string_list (readonly_paths);
+  json_object *array = json_new_strings (readonly_paths);
 
   if (bundle->init_spec && bundle->init_spec->own_cgroup)
     for (const char *const *path = limit_paths; *path; path++)
-      append (array, json_object_new_string (*path));
+      json_append (array, json_object_new_string (*path));
   return array;
 }
 
@@ -421,22 +400,22 @@ static json_object *linux_object (const struct bundle *bundle)
     json_object *space = new_object ();
 
     json_set_string (space, "type", *name);
-    append (spaces, space);
+    json_append (spaces, space);
   }
   if (bundle->netns || (bundle->settings && bundle->settings->network == NETWORK_NONE)) {
     json_object *space = new_object ();
 
     json_set_string (space, "type", "network");
     json_set_string (space, "path", bundle->netns);
-    append (spaces, space);
+    json_append (spaces, space);
   }
-  put (object, "namespaces", spaces);
+  json_put (object, "namespaces", spaces);
   json_set_string (object, "cgroupsPath", cgroup);
-  put (resources, "devices", device_list ());
-  put (object, "resources", resources);
-  put (object, "seccomp", seccomp_object (bundle));
-  put (object, "maskedPaths", string_list (masked_paths));
-  put (object, "readonlyPaths", readonly_list (bundle));
+  json_put (resources, "devices", device_list ());
+  json_put (object, "resources", resources);
+  json_put (object, "seccomp", seccomp_object (bundle));
+  json_put (object, "maskedPaths", json_new_strings (masked_paths));
+  json_put (object, "readonlyPaths", readonly_list (bundle));
   return object;
 }
 
@@ -470,14 +449,14 @@ int bundle_config (const struct bundle *bundle, const struct bundle_command *com
   json_object *config = new_object ();
   json_object *root = new_object ();
   json_set_string (config, "ociVersion", "1.0.0");
-  put (config, "process", process_object (bundle, command));
+  json_put (config, "process", process_object (bundle, command));
   json_set_string (root, "path", bundle->root);
   json_set_bool (root, "readonly", bundle->read_only);
-  put (config, "root", root);
+  json_put (config, "root", root);
   if (bundle->hostname)
     json_set_string (config, "hostname", bundle->hostname);
-  put (config, "mounts", mount_list (bundle));
-  put (config, "linux", linux_object (bundle));
+  json_put (config, "mounts", mount_list (bundle));
+  json_put (config, "linux", linux_object (bundle));
   if (bundle->settings && resources_apply (bundle->settings, config, err) < 0) {
     json_object_put (config);
     return -err->code;

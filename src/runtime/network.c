@@ -18,25 +18,19 @@ static void add (json_object *object, const char *key, json_object *value)
     err_out_of_memory ();
 }
 
-static void append (json_object *array, json_object *value)
-{
-  if (!value || json_object_array_add (array, value) < 0)
-    err_out_of_memory ();
-}
-
 /* What the guest's settings give to plugins that declare the capability of that name (CNI's
  * CONVENTIONS). The caller's. */
 static json_object *capability_arguments (const struct settings *settings)
 {
   json_object *arguments = json_object_new_object (), *list = json_object_new_array ();
 
-  append (list, json_object_new_string (settings->hostname));
+  json_append (list, json_object_new_string (settings->hostname));
   add (arguments, "aliases", list);
   json_set_string (arguments, "mac", settings->cni_mac);
   if (settings->cni_addresses.count) {
     list = json_object_new_array ();
     for (size_t i = 0; i < settings->cni_addresses.count; i++)
-      append (list, json_object_new_string (settings->cni_addresses.items[i]));
+      json_append (list, json_object_new_string (settings->cni_addresses.items[i]));
     add (arguments, "ips", list);
   }
   if (settings->port_count) {
@@ -49,7 +43,7 @@ static json_object *capability_arguments (const struct settings *settings)
       json_set_int (mapping, "containerPort", port->port);
       json_set_string (mapping, "protocol", port->protocol);
       json_set_string (mapping, "hostIP", port->host_ip);
-      append (list, mapping);
+      json_append (list, mapping);
     }
     add (arguments, "portMappings", list);
   }

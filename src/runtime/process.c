@@ -3,22 +3,6 @@
 #include "util/fd.h"
 #include "util/json.h"
 
-static json_object *string_list (const char *const *strings)
-{
-  json_object *array = json_object_new_array ();
-
-  for (; array && *strings; strings++)
-    if (json_object_array_add (array, json_object_new_string (*strings)) < 0)
-      err_out_of_memory ();
-  return array;
-}
-
-static void put (json_object *object, const char *key, json_object *value)
-{
-  if (!value || json_object_object_add (object, key, value) < 0)
-    err_out_of_memory ();
-}
-
 static json_object *user_object (const struct bundle_command *command)
 {
   json_object *user = json_object_new_object (), *groups = json_object_new_array ();
@@ -28,7 +12,7 @@ static json_object *user_object (const struct bundle_command *command)
   for (size_t i = 0; i < command->group_count; i++)
     if (json_object_array_add (groups, json_object_new_int64 (command->groups[i])) < 0)
       err_out_of_memory ();
-  put (user, "additionalGids", groups);
+  json_put (user, "additionalGids", groups);
   return user;
 }
 
@@ -44,10 +28,10 @@ static int write_process (struct oci *oci, const struct bundle_command *command,
       json_get_object (config, "process", &process, err) < 0)
     return -err->code;
   if (!process)
-    put (config, "process", process = json_object_new_object ());
-  put (process, "user", user_object (command));
-  put (process, "args", string_list (command->args));
-  put (process, "env", string_list (command->env));
+    json_put (config, "process", process = json_object_new_object ());
+  json_put (process, "user", user_object (command));
+  json_put (process, "args", json_new_strings (command->args));
+  json_put (process, "env", json_new_strings (command->env));
   json_set_string (process, "cwd", command->cwd);
   json_set_bool (process, "terminal", terminal != NULL);
   json_object_object_del (process, "consoleSize");
@@ -56,7 +40,7 @@ static int write_process (struct oci *oci, const struct bundle_command *command,
 
     json_set_int (size, "height", terminal->size.ws_row);
     json_set_int (size, "width", terminal->size.ws_col);
-    put (process, "consoleSize", size);
+    json_put (process, "consoleSize", size);
   }
   /* One that was killed may have had this name before. */
   if (unlinkat (oci->dir_fd, name, 0) < 0 && errno != ENOENT)

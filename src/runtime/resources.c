@@ -17,18 +17,6 @@ static json_object *checked (json_object *object)
   return object;
 }
 
-static void put (json_object *object, const char *key, json_object *value)
-{
-  if (json_object_object_add (object, key, value) < 0)
-    err_out_of_memory ();
-}
-
-static void append (json_object *array, json_object *value)
-{
-  if (json_object_array_add (array, checked (value)) < 0)
-    err_out_of_memory ();
-}
-
 /* The object, or array, @key of @object, made when it is missing; borrowed. */
 static json_object *member (json_object *object, const char *key, json_object *(*make) (void) )
 {
@@ -37,7 +25,7 @@ static json_object *member (json_object *object, const char *key, json_object *(
   if (json_object_object_get_ex (object, key, &value) && value)
     return value;
   value = checked (make ());
-  put (object, key, value);
+  json_put (object, key, value);
   return value;
 }
 
@@ -172,10 +160,10 @@ static json_object *change_capabilities (const struct settings *settings, json_o
 
     if (!names_has (&settings->capabilities_drop, json_object_get_string (name)) &&
         !names_has (&settings->capabilities_add, json_object_get_string (name)))
-      append (set, json_object_get (name));
+      json_append (set, json_object_get (name));
   }
   for (size_t i = 0; i < settings->capabilities_add.count; i++)
-    append (set, json_object_new_string (settings->capabilities_add.items[i]));
+    json_append (set, json_object_new_string (settings->capabilities_add.items[i]));
   return set;
 }
 
@@ -227,8 +215,8 @@ static int apply_process (const struct settings *settings, json_object *process,
   json_object *capabilities = member (process, "capabilities", json_object_new_object);
 
   for (const char *const *set = sets; *set; set++)
-    put (capabilities, *set,
-         change_capabilities (settings, member (capabilities, *set, json_object_new_array)));
+    json_put (capabilities, *set,
+              change_capabilities (settings, member (capabilities, *set, json_object_new_array)));
   for (size_t i = 0; i < settings->rlimit_count; i++) {
     const struct settings_rlimit *limit = &settings->rlimits[i];
 
@@ -238,9 +226,9 @@ static int apply_process (const struct settings *settings, json_object *process,
 
     json_set_string (object, "type", limit->name);
     /* Unlimited is the largest number of 64 bits there. */
-    put (object, "soft", checked (json_object_new_uint64 ((uint64_t) limit->soft)));
-    put (object, "hard", checked (json_object_new_uint64 ((uint64_t) limit->hard)));
-    append (member (process, "rlimits", json_object_new_array), object);
+    json_put (object, "soft", checked (json_object_new_uint64 ((uint64_t) limit->soft)));
+    json_put (object, "hard", checked (json_object_new_uint64 ((uint64_t) limit->hard)));
+    json_append (member (process, "rlimits", json_object_new_array), object);
   }
   return 0;
 }
@@ -279,18 +267,18 @@ static int apply_mounts (const struct settings *settings, json_object *mounts, s
     json_set_string (object, "type", mount->tmpfs ? "tmpfs" : "bind");
     json_set_string (object, "source", mount->tmpfs ? "tmpfs" : mount->source);
     if (!mount->tmpfs && !recursive)
-      append (options, json_object_new_string ("bind"));
-    append (options, json_object_new_string (mount->read_only ? "ro" : "rw"));
+      json_append (options, json_object_new_string ("bind"));
+    json_append (options, json_object_new_string (mount->read_only ? "ro" : "rw"));
     /* Set-id programs and device nodes of the host are no business of a guest; an option may say
      * otherwise. */
     if (!names_has (&mount->options, "suid"))
-      append (options, json_object_new_string ("nosuid"));
+      json_append (options, json_object_new_string ("nosuid"));
     if (!names_has (&mount->options, "dev"))
-      append (options, json_object_new_string ("nodev"));
+      json_append (options, json_object_new_string ("nodev"));
     for (size_t k = 0; k < mount->options.count; k++)
-      append (options, json_object_new_string (mount->options.items[k]));
-    put (object, "options", options);
-    append (mounts, object);
+      json_append (options, json_object_new_string (mount->options.items[k]));
+    json_put (object, "options", options);
+    json_append (mounts, object);
   }
   return 0;
 }
@@ -316,13 +304,13 @@ static int apply_devices (const struct settings *settings, json_object *linux_ob
     json_set_int (node, "fileMode", st.st_mode & 0777);
     json_set_int (node, "uid", st.st_uid);
     json_set_int (node, "gid", st.st_gid);
-    append (member (linux_object, "devices", json_object_new_array), node);
+    json_append (member (linux_object, "devices", json_object_new_array), node);
     json_set_bool (rule, "allow", true);
     json_set_string (rule, "type", type);
     json_set_int (rule, "major", major (st.st_rdev));
     json_set_int (rule, "minor", minor (st.st_rdev));
     json_set_string (rule, "access", device->access);
-    append (member (resources, "devices", json_object_new_array), rule);
+    json_append (member (resources, "devices", json_object_new_array), rule);
   }
   return 0;
 }

@@ -232,7 +232,7 @@ int json_get_strings (json_object *object, const char *key, json_object **ret_va
 
 static void set (json_object *object, const char *key, json_object *value)
 {
-  if (!value || json_object_object_add (object, key, value) < 0)
+  if (json_object_object_add (object, key, value) < 0)
     err_out_of_memory ();
 }
 
@@ -292,4 +292,27 @@ void json_set_bytes (json_object *object, const char *key, const char *bytes, si
     len -= size ? size : 1;
   }
   set (object, key, json_object_new_string_len (strbuf_str (&text), (int) text.len));
+}
+
+void json_put (json_object *object, const char *key, json_object *value)
+{
+  if (!value || json_object_object_add (object, key, value) < 0)
+    err_out_of_memory ();
+}
+
+void json_append (json_object *array, json_object *value)
+{
+  if (!value || json_object_array_add (array, value) < 0)
+    err_out_of_memory ();
+}
+
+json_object *json_new_strings (const char *const *strings)
+{
+  json_object *array = json_object_new_array ();
+
+  if (!array)
+    err_out_of_memory ();
+  for (; *strings; strings++)
+    json_append (array, json_object_new_string (*strings));
+  return array;
 }

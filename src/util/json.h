@@ -62,6 +62,15 @@ void json_set_bytes (json_object *object, const char *key, const char *bytes, si
 void json_set_int (json_object *object, const char *key, int64_t value);
 void json_set_bool (json_object *object, const char *key, bool value);
 
+/* For building: the value becomes the object's, or the array's. A failed allocation ends the
+ * program, as elsewhere (err_out_of_memory); so does NULL for an array, while an object takes it as
+ * null. */
+void json_put (json_object *object, const char *key, json_object *value);
+void json_append (json_object *array, json_object *value);
+
+/* An array of the NULL-terminated list. The caller's. */
+json_object *json_new_strings (const char *const *strings);
+
 /* The member of the NULL-terminated list @known that is nearest to @word by edit distance, or NULL
  * when none is near. Borrowed. */
 const char *nearest_word (const char *word, const char *const *known);
