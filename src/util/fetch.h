@@ -165,7 +165,7 @@ struct fetch_request {
   }
 
 /* Runs them all to their ends. 0 also when some failed: see their results. ERR_INTERRUPTED after a
- * signal; all have an outcome then. ERR_USAGE for a request that makes no sense. */
+ * signal; all have an outcome then. */
 int fetch_run (struct fetch *fetch, struct fetch_request *requests, size_t count, struct err *err);
 
 /* One request; its failure is this call's, with the error handed over. 0 for DONE and
