@@ -87,6 +87,7 @@ int fetch_open (const struct fetch_config *config, struct fetch **ret_fetch, str
   fetch->share = curl_share_init ();
   if (!fetch->multi || !fetch->share)
     err_out_of_memory ();
+  fetch->last = &fetch->transfers;
   curl_share_setopt (fetch->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   *ret_fetch = steal_ptr (&fetch);
   return 0;

@@ -192,6 +192,22 @@ static void on_redirect (struct transfer *transfer, const char *location)
   retry_at_once (transfer);
 }
 
+/* Status 416: there is nothing behind what is there. That may be because it is all. */
+static void on_no_more (struct transfer *transfer)
+{
+  const struct fetch_result *result = &transfer->request->result;
+  const char *value = fetch_header (result, "Content-Range");
+  uint64_t from, to, total;
+
+  if (value && fetch_content_range (value, &from, &to, &total) && from == UINT64_MAX &&
+      total == transfer->offset) {
+    fetch_finish (transfer);
+    return;
+  }
+  transfer->no_range = true;
+  retry_at_once (transfer);
+}
+
 static void on_status (struct transfer *transfer, long status, uint64_t retry_after_s)
 {
   const struct fetch_request *request = transfer->request;
@@ -217,8 +233,7 @@ static void on_status (struct transfer *transfer, long status, uint64_t retry_af
     return;
   }
   if (status == 416 && transfer->range_from) {
-    transfer->no_range = true;
-    retry_at_once (transfer);
+    on_no_more (transfer);
     return;
   }
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)

@@ -36,6 +36,7 @@ struct fetch {
   CURLM *multi;
   CURLSH *share;
   struct transfer *transfers; /* not owned: by fetch_run and streams */
+  struct transfer **last;     /* where the next one goes */
   struct fetch_host *hosts;   /* owned */
   unsigned begun;
 

@@ -88,11 +88,9 @@ void fetch_transfer_init (struct transfer *transfer, struct fetch *fetch,
   if (request->sink == FETCH_TO_MEMORY)
     transfer->memory.maximum =
         request->size_max < SIZE_MAX / 4 ? (size_t) request->size_max : SIZE_MAX / 4;
-  transfer->next = fetch->transfers;
-  transfer->link = &fetch->transfers;
-  if (transfer->next)
-    transfer->next->link = &transfer->next;
-  fetch->transfers = transfer;
+  transfer->link = fetch->last;
+  *fetch->last = transfer;
+  fetch->last = &transfer->next;
   if (check_request (request, err) < 0 || set_places (transfer, err) < 0)
     fetch_end_failed (transfer, FETCH_FORBIDDEN);
   else if (set_digests (transfer, err) < 0)
@@ -136,6 +134,8 @@ void fetch_transfer_release (struct transfer *transfer)
   *transfer->link = transfer->next;
   if (transfer->next)
     transfer->next->link = transfer->link;
+  else
+    transfer->fetch->last = transfer->link;
   for (size_t i = 0; i < transfer->place_count; i++)
     fetch_place_release (&transfer->places[i]);
   free (transfer->places);

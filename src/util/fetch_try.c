@@ -19,8 +19,11 @@ static size_t on_write (char *data, size_t size, size_t count, void *user)
 
   if (transfer->body == FETCH_BODY_UNKNOWN && fetch_body_begin (transfer) < 0)
     return 0;
-  if (transfer->body == FETCH_BODY_FILE && transfer->stream && fetch_stream_full (transfer->stream))
+  if (transfer->body == FETCH_BODY_FILE && transfer->stream &&
+      fetch_stream_full (transfer->stream)) {
+    transfer->paused = true;
     return CURL_WRITEFUNC_PAUSE;
+  }
   if (len && fetch_body_add (transfer, data, len) < 0)
     return 0;
   return len;

@@ -1,104 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* util/fetch.h against a server on loopback: files, digests, parts, limits, conditions. */
-#include "lib/httpd.h"
-#include "test.h"
-#include "util/fd.h"
-#include "util/fetch.h"
-#include <signal.h>
-#include <sys/file.h>
-#include <sys/wait.h>
-
-enum { SIZE = 300000 };
-static struct httpd httpd;
-static unsigned char *data;
-static struct checksum sha256;
-
-static struct fetch *open_session (struct fetch_config config)
-{
-  struct fetch *fetch = NULL;
-  autoerr struct err err = {0};
-
-  if (!config.pause_ms)
-    config.pause_ms = 1;
-  config.proxy = "";
-  assert_int_equal (fetch_open (&config, &fetch, &err), 0);
-  return fetch;
-}
-
-static struct checksum digest_of (enum checksum_kind kind, const void *bytes, size_t len)
-{
-  autochecksummer struct checksummer *sum = NULL;
-  struct checksum checksum;
-  autoerr struct err err = {0};
-
-  assert_int_equal (checksummer_new (kind, CHECKSUM_NONE, &sum, &err), 0);
-  checksummer_add (sum, bytes, len);
-  checksummer_end (sum, &checksum, NULL);
-  return checksum;
-}
-
-/* Runs it alone, and expects an outcome. */
-static void run (struct fetch_config config, struct fetch_request *request, const char *tail,
-                 enum fetch_outcome outcome)
-{
-  autofetch struct fetch *fetch = open_session (config);
-  autofree char *url = httpd_url (&httpd, HTTPD_HTTP, tail);
-  const char *urls[] = {url, NULL};
-  autoerr struct err err = {0};
-
-  if (!request->urls)
-    request->urls = urls;
-  assert_int_equal (fetch_run (fetch, request, 1, &err), 0);
-  if (request->result.outcome != outcome)
-    print_message ("%s: outcome %d: %s\n", tail, request->result.outcome,
-                   err_text (&request->result.err));
-  assert_int_equal (request->result.outcome, outcome);
-  request->urls = NULL;
-}
-
-static void to_file (struct fetch_request *request, const char *name)
-{
-  *request = (struct fetch_request) FETCH_REQUEST_INIT;
-  request->dir_fd = httpd.dir_fd;
-  request->name = name;
-}
-
-static void assert_file (const char *name, const void *expected, size_t size)
-{
-  autofree char *found = NULL;
-  autoerr struct err err = {0};
-  size_t len = 0;
-
-  assert_int_equal (fd_read_file (httpd.dir_fd, name, SIZE * 4, &found, &len, &err), 0);
-  assert_int_equal (len, size);
-  assert_memory_equal (found, expected, size);
-}
-
-static bool exists (const char *name)
-{
-  return faccessat (httpd.dir_fd, name, F_OK, 0) == 0;
-}
-
-static void put_part (const char *name, const void *bytes, size_t len)
-{
-  autoclose int fd = fd_open (httpd.dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-  assert_true (fd >= 0);
-  assert_int_equal (fd_write_all (fd, bytes, len), 0);
-}
-
-static void clear (const char *name)
-{
-  autofree char *part = xasprintf ("%s.part", name);
-
-  unlinkat (httpd.dir_fd, name, 0);
-  unlinkat (httpd.dir_fd, part, 0);
-  httpd_forget (&httpd);
-}
+/* util/fetch.h against a server on loopback: files, digests, limits, conditions, memory. */
+#include "fetching.h"
 
 static void a_file_is_fetched_and_verified (void **state)
 {
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
   struct stat st;
 
   (void) state;
@@ -127,7 +33,7 @@ static void a_file_is_fetched_and_verified (void **state)
 static void what_verified_it_is_told (void **state)
 {
   struct checksum list[] = {digest_of (CHECKSUM_MD5, data, SIZE), sha256};
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   to_file (&request, "a");
@@ -152,7 +58,7 @@ static void a_wrong_digest_removes_it (void **state)
 {
   struct checksum wrong = sha256;
   char expected[CHECKSUM_TEXT_SIZE], found[CHECKSUM_TEXT_SIZE];
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   clear ("a");
@@ -175,7 +81,7 @@ static void a_wrong_digest_removes_it (void **state)
 
 static void a_wrong_size_is_seen_before_the_bytes (void **state)
 {
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   clear ("a");
@@ -193,7 +99,7 @@ static void a_wrong_size_is_seen_before_the_bytes (void **state)
 
 static void too_much_is_refused (void **state)
 {
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   clear ("a");
@@ -212,133 +118,9 @@ static void too_much_is_refused (void **state)
   fetch_result_release (&request.result);
 }
 
-/* A part that is there is continued, if a digest will tell. */
-static void a_part_is_continued (void **state)
-{
-  struct fetch_request request;
-
-  (void) state;
-  clear ("a");
-  put_part ("a.part", data, 200000);
-  to_file (&request, "a");
-  request.checksums = &sha256;
-  request.checksum_count = 1;
-  run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
-  assert_file ("a", data, SIZE);
-  assert_int_equal (request.result.received, 100000);
-  assert_int_equal (httpd_logged (&httpd, "Range=bytes=200000-"), 1);
-
-  /* The part is damaged: the digest tells, and all is fetched. */
-  clear ("a");
-  put_part ("a.part", data + 1, 200000);
-  run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
-  assert_file ("a", data, SIZE);
-  assert_int_equal (request.result.received, 100000 + SIZE);
-
-  /* Without a digest, of a part whose origin is not known nothing is kept. */
-  clear ("a");
-  put_part ("a.part", data + 1, 200000);
-  request.checksum_count = 0;
-  run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
-  assert_file ("a", data, SIZE);
-  assert_int_equal (request.result.received, SIZE);
-  fetch_result_release (&request.result);
-}
-
-static void a_part_that_is_complete_is_renamed (void **state)
-{
-  struct fetch_request request;
-
-  (void) state;
-  clear ("a");
-  put_part ("a.part", data, SIZE);
-  to_file (&request, "a");
-  request.size = SIZE;
-  request.checksums = &sha256;
-  request.checksum_count = 1;
-  run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
-  assert_file ("a", data, SIZE);
-  assert_int_equal (httpd_logged (&httpd, "GET"), 0);
-
-  /* The same without a known size: 416 says that there is no more. */
-  clear ("a");
-  put_part ("a.part", data, SIZE);
-  request.size = FETCH_SIZE_UNKNOWN;
-  run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
-  assert_file ("a", data, SIZE);
-
-  /* Too long. */
-  clear ("a");
-  put_part ("a.part", data, SIZE);
-  request.size = 1000;
-  request.checksum_count = 0;
-  run ((struct fetch_config){0}, &request, "small", FETCH_DONE);
-  assert_file ("a", data, 1000);
-  fetch_result_release (&request.result);
-}
-
-static void servers_without_ranges_begin_anew (void **state)
-{
-  struct fetch_request request;
-
-  (void) state;
-  to_file (&request, "a");
-  request.checksums = &sha256;
-  request.checksum_count = 1;
-  for (int i = 0; i < 2; i++) {
-    clear ("a");
-    put_part ("a.part", data, 200000);
-    run ((struct fetch_config){0}, &request, i ? "data?badrange" : "data?norange", FETCH_DONE);
-    assert_file ("a", data, SIZE);
-    assert_int_equal (request.result.received, SIZE);
-  }
-  fetch_result_release (&request.result);
-}
-
-/* Without a digest the ETag, or the date, decides, in this run and in later ones. */
-static void a_validator_decides_without_a_digest (void **state)
-{
-  static const char *const tails[] = {"data?cut=100000,1", "data?cut=100000,1&weaketag",
-                                      "data?cut=100000,1&noetag"};
-  struct fetch_config no_retries = {.retries = FETCH_NO_RETRIES};
-  struct fetch_request request;
-
-  (void) state;
-  to_file (&request, "a");
-  for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
-    clear ("a");
-    run (no_retries, &request, tails[i], FETCH_NETWORK);
-    assert_true (exists ("a.part"));
-    run (no_retries, &request, tails[i], FETCH_DONE);
-    assert_file ("a", data, SIZE);
-    assert_int_equal (request.result.received, 200000);
-    assert_int_equal (httpd_logged (&httpd, i ? "If-Range=Mon, " : "If-Range=\""), 1);
-  }
-  /* Neither of them: */
-  clear ("a");
-  run (no_retries, &request, "data?cut=100000,1&noetag&nodate", FETCH_NETWORK);
-  run (no_retries, &request, "data?cut=100000,1&noetag&nodate", FETCH_DONE);
-  assert_file ("a", data, SIZE);
-  assert_int_equal (request.result.received, SIZE);
-  fetch_result_release (&request.result);
-}
-
-static void a_file_that_changes_is_not_mixed (void **state)
-{
-  struct fetch_request request;
-
-  (void) state;
-  clear ("a");
-  to_file (&request, "a");
-  run ((struct fetch_config){0}, &request, "data?cut=100000,1&other=1", FETCH_DONE);
-  assert_file ("a", data + SIZE, SIZE);
-  assert_int_equal (httpd_logged (&httpd, "GET"), 2);
-  fetch_result_release (&request.result);
-}
-
 static void what_is_there_may_be_kept (void **state)
 {
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   clear ("a");
@@ -357,59 +139,6 @@ static void what_is_there_may_be_kept (void **state)
   run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
   assert_false (request.result.existed);
   assert_file ("a", data, SIZE);
-  fetch_result_release (&request.result);
-}
-
-/* Another process has the part: its result is waited for, and taken. */
-static void a_part_of_another_process_is_waited_for (void **state)
-{
-  struct fetch_request request;
-  autoerr struct err err = {0};
-
-  (void) state;
-  clear ("a");
-  pid_t pid = fork ();
-  if (pid == 0) {
-    int fd = fd_open (httpd.dir_fd, "a.part", O_RDWR | O_CREAT, 0600);
-
-    if (fd < 0 || flock (fd, LOCK_EX) < 0 || fd_write_all (fd, data, SIZE) < 0)
-      _exit (1);
-    usleep (500000);
-    _exit (renameat (httpd.dir_fd, "a.part", httpd.dir_fd, "a") < 0);
-  }
-  usleep (200000);
-  to_file (&request, "a");
-  request.checksums = &sha256;
-  request.checksum_count = 1;
-  run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
-  int status = -1;
-  assert_int_equal (waitpid (pid, &status, 0), pid);
-  assert_int_equal (status, 0);
-  assert_true (request.result.existed);
-  assert_int_equal (httpd_logged (&httpd, "GET"), 0);
-  assert_file ("a", data, SIZE);
-  fetch_result_release (&request.result);
-}
-
-/* Nothing is written into what has another name as well, or follows a symlink. */
-static void parts_that_are_not_ours (void **state)
-{
-  struct fetch_request request;
-
-  (void) state;
-  clear ("a");
-  put_part ("victim", "untouched", 9);
-  assert_int_equal (linkat (httpd.dir_fd, "victim", httpd.dir_fd, "a.part", 0), 0);
-  to_file (&request, "a");
-  run ((struct fetch_config){0}, &request, "data", FETCH_DONE);
-  assert_file ("victim", "untouched", 9);
-  assert_file ("a", data, SIZE);
-  clear ("a");
-  assert_int_equal (symlinkat ("victim", httpd.dir_fd, "a.part"), 0);
-  run ((struct fetch_config){0}, &request, "data", FETCH_LOCAL);
-  assert_file ("victim", "untouched", 9);
-  clear ("a");
-  assert_int_equal (unlinkat (httpd.dir_fd, "victim", 0), 0);
   fetch_result_release (&request.result);
 }
 
@@ -441,7 +170,7 @@ static void memory_and_head (void **state)
 
 static void not_modified (void **state)
 {
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   clear ("a");
@@ -466,7 +195,7 @@ static void requests_that_make_no_sense (void **state)
 {
   static const char *const headers[] = {"X-Test: a\r\nX-Evil: b", NULL};
   static const char *const none[] = {NULL};
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   to_file (&request, "a/b");
@@ -489,7 +218,7 @@ static void schemes (void **state)
   const char *file[] = {path, NULL}, *gopher[] = {"gopher://127.0.0.1/x", NULL};
   const char *bad[] = {"http://user:secret@127.0.0.1:port/x", NULL};
   const char *bad_first[] = {"nothing", path, NULL};
-  struct fetch_request request;
+  struct fetch_request request = FETCH_REQUEST_INIT;
 
   (void) state;
   to_file (&request, "a");
@@ -512,7 +241,7 @@ static void schemes (void **state)
 static void many_at_once (void **state)
 {
   enum { COUNT = 20 };
-  struct fetch_request requests[COUNT];
+  struct fetch_request requests[COUNT] = {{0}};
   char *urls[COUNT][2] = {{0}}, *names[COUNT];
   autofetch struct fetch *fetch = open_session ((struct fetch_config){.parallel = 5});
   autoerr struct err err = {0};
@@ -541,26 +270,7 @@ static void many_at_once (void **state)
 static int setup (void **state)
 {
   (void) state;
-  signal (SIGPIPE, SIG_IGN);
-  httpd_start (&httpd, /* tls= */ false);
-  data = httpd_bytes (2 * SIZE, 1);
-  sha256 = digest_of (CHECKSUM_SHA256, data, SIZE);
-  httpd_put (&httpd, "data", data, SIZE);
-  httpd_put (&httpd, "data.other", data + SIZE, SIZE);
-  httpd_put (&httpd, "small", data, 1000);
-  httpd_put (&httpd, "empty", "", 0);
-  /* A Monday. */
-  autofree char *path = xasprintf ("%s/files/data", httpd.path);
-  struct timespec times[2] = {{.tv_sec = 1700469000}, {.tv_sec = 1700469000}};
-  return utimensat (AT_FDCWD, path, times, 0);
-}
-
-static int teardown (void **state)
-{
-  (void) state;
-  httpd_stop (&httpd);
-  free (data);
-  return 0;
+  return start_server (/* tls= */ false);
 }
 
 int main (void)
@@ -571,14 +281,7 @@ int main (void)
       cmocka_unit_test (a_wrong_digest_removes_it),
       cmocka_unit_test (a_wrong_size_is_seen_before_the_bytes),
       cmocka_unit_test (too_much_is_refused),
-      cmocka_unit_test (a_part_is_continued),
-      cmocka_unit_test (a_part_that_is_complete_is_renamed),
-      cmocka_unit_test (servers_without_ranges_begin_anew),
-      cmocka_unit_test (a_validator_decides_without_a_digest),
-      cmocka_unit_test (a_file_that_changes_is_not_mixed),
       cmocka_unit_test (what_is_there_may_be_kept),
-      cmocka_unit_test (a_part_of_another_process_is_waited_for),
-      cmocka_unit_test (parts_that_are_not_ours),
       cmocka_unit_test (memory_and_head),
       cmocka_unit_test (not_modified),
       cmocka_unit_test (requests_that_make_no_sense),
