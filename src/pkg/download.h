@@ -3,6 +3,7 @@
  *
  *   cache/packages/                  0755, below the state root
  *     lock                           held shared by who uses the cache, exclusive by who prunes
+ *     by-uri/                        what is fetched and has no strong digest yet
  *     ab/KIND-HEX                    a file, 0644, named by its digest (ab: the first two digits)
  *     ab/KIND-HEX.part               what is being fetched: see util/fetch.h
  *
@@ -15,7 +16,8 @@
  * (in trusted.vguest.verified) after everything had been synced, or the last time is longer ago
  * than PKGCACHE_RECHECK_S, which is the answer to disks that rot. One that fails is removed and
  * fetched again. Making and removing links to it changes its ctime: pkgcache_link writes that down,
- * the end of a layer with such a link does not, and costs one reading.
+ * the end of a layer with such a link does not, and costs one reading. Changes within
+ * PKGCACHE_SETTLE_MS of a check may go unseen: clocks of file systems are no finer.
  *
  * A guest never gets a writable path to it: hand out directories of links as read-only lower layers
  * only. URIs come out of guests: http, https and ftp only, and nothing of this host's files. */
@@ -25,7 +27,10 @@
 #include "guest/root.h"
 #include "util/fetch.h"
 
-enum { PKGCACHE_RECHECK_S = 7 * 24 * 3600 };
+enum { PKGCACHE_RECHECK_S = 7 * 24 * 3600, PKGCACHE_SETTLE_MS = 20 };
+
+/* No package is larger. */
+#define PKGCACHE_FILE_MAX (UINT64_C (16) << 30)
 
 struct pkgcache;
 
@@ -74,22 +79,25 @@ struct pkgcache_options {
 };
 
 struct pkgcache_report {
-  size_t cached; /* files that were there; equal files count once */
+  size_t cached;     /* files that were there; equal files count once */
+  size_t read_again; /* of them, in full */
+  size_t damaged;    /* were there, and no longer what their names say: removed */
   size_t fetched;
   size_t failed;     /* entries of the list */
   uint64_t received; /* bytes over the network */
 };
 
 /* Sees to it that all files are in the cache. The failure of one is in its entry, and others go on;
- * entries with the same digest, or the same URI, are one file. Negative for what concerns all:
- * ERR_INTERRUPTED; ENOSPC and others of the cache itself. */
+ * entries with the same digest are one file, fetched from the URI that most of them name, or else
+ * from the others; without a strong digest, those with the same URI and digest are. Negative for
+ * what concerns all: ERR_INTERRUPTED, and errors of the cache itself. */
 int pkgcache_fetch (struct pkgcache *cache, struct pkg_file *files, size_t count,
                     const struct pkgcache_options *options, struct pkgcache_report *ret_report,
                     struct err *err);
 
 /* Makes a hard link to the cached file of @file, whose state is CACHED or FETCHED, at @name in
- * @dir_fd, on the same file system; a copy where the file has as many links as it can. A @name that
- * is there is EEXIST. ESTALE when the file is not what it was when it was verified. */
+ * @dir_fd; a copy where the file has as many links as it can, or on another file system. A @name
+ * that is there is EEXIST. ESTALE when the file is gone, or is not what it was. */
 int pkgcache_link (struct pkgcache *cache, const struct pkg_file *file, int dir_fd,
                    const char *name, struct err *err);
 
