@@ -61,15 +61,15 @@ int pkgcache_place (struct pkgcache *cache, const struct checksum *digest, int *
                     char name[static CHECKSUM_TEXT_SIZE], struct err *err)
 {
   int *shard = &cache->shards[digest->bytes[0]];
-  char dir[3];
+  char dir[3], hex[CHECKSUM_TEXT_SIZE];
 
   if (checksum_is_weak (digest->kind))
     return err_code (err, EINVAL, "the file is not in the package cache");
   snprintf (dir, sizeof dir, "%02x", digest->bytes[0]);
   if (*shard < 0 && make_dir (cache->fd, dir, shard, err) < 0)
     return -err->code;
-  checksum_format (digest, name);
-  *strchr (name, ':') = '-';
+  checksum_hex (digest, hex);
+  snprintf (name, CHECKSUM_TEXT_SIZE, "%s-%.128s", checksum_kind_name (digest->kind), hex);
   *ret_dir_fd = *shard;
   return 0;
 }
@@ -87,7 +87,8 @@ static int place_by_uri (struct pkgcache *cache, struct pkgcache_unit *unit, str
     return -err->code;
   checksum_format (&unit->given, given);
   checksummer_add (sum, given, strlen (given) + 1);
-  checksummer_add (sum, unit->urls[0], strlen (unit->urls[0]));
+  if (unit->urls[0])
+    checksummer_add (sum, unit->urls[0], strlen (unit->urls[0]));
   checksummer_end (sum, &hash, NULL);
   checksum_hex (&hash, unit->name);
   unit->dir_fd = cache->by_uri_fd;
@@ -131,7 +132,7 @@ static void make_request (struct pkgcache_unit *unit, struct fetch_request *requ
 static int move_in (struct pkgcache *cache, struct pkgcache_unit *unit, struct err *err)
 {
   enum pkgcache_check check = PKGCACHE_ABSENT;
-  char name[CHECKSUM_TEXT_SIZE];
+  char name[CHECKSUM_TEXT_SIZE] = "";
   autoclose int fd = -1;
   int dir_fd = -1;
 
@@ -221,7 +222,7 @@ static void refuse_missing (struct pkgcache_units *units)
 
     if (unit->present)
       continue;
-    autofree char *shown = fetch_url_for_people (unit->urls[0]);
+    autofree char *shown = pkg_file_for_people (unit->members[0]);
     unit->outcome = FETCH_REFUSED;
     unit->error = xasprintf ("%s is not in the package cache", shown);
   }

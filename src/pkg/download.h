@@ -54,7 +54,7 @@ enum pkg_file_state {
 
 /* What is wanted; borrowed, but for what pkgcache_fetch fills in. */
 struct pkg_file {
-  const char *uri;
+  const char *uri;            /* NULL: it can only be there already */
   const char *const *mirrors; /* more of them, NULL-terminated; may be NULL */
   const char *name;           /* what it is called; for messages and pkgcache_link's callers */
   uint64_t size;              /* FETCH_SIZE_UNKNOWN */

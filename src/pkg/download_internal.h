@@ -62,6 +62,9 @@ void pkgcache_units_release (struct pkgcache_units *units);
 void pkgcache_units_make (struct pkg_file *files, size_t count, enum pkgcache_trust trust,
                           struct pkgcache_units *ret_units);
 
+/* What messages call it: the caller's. */
+char *pkg_file_for_people (const struct pkg_file *file);
+
 /* Tells the members what became of it. */
 void pkgcache_unit_tell (const struct pkgcache_unit *unit);
 

@@ -8,13 +8,13 @@ static int open_good (struct pkgcache *cache, const struct pkg_file *file, int *
                       struct err *err)
 {
   enum pkgcache_check check = PKGCACHE_ABSENT;
+  autofree char *shown = pkg_file_for_people (file);
 
   if (pkgcache_place (cache, &file->digest, ret_dir_fd, name, err) < 0 ||
       pkgcache_check (*ret_dir_fd, name, &file->digest, &check, ret_fd, ret_st, err) < 0)
-    return err_wrap (err, "%s", file->name ? file->name : "a package");
+    return err_wrap (err, "%s", shown);
   if (*ret_fd < 0)
-    return err_code (err, ESTALE, "%s: the cached package %s %s: fetch it again",
-                     file->name ? file->name : "a package", name,
+    return err_code (err, ESTALE, "%s: the cached package %s %s: fetch it again", shown, name,
                      check == PKGCACHE_BAD ? "was damaged and has been removed" : "is gone");
   return 0;
 }

@@ -11,9 +11,16 @@ struct entry {
   char *key; /* owned */
 };
 
+char *pkg_file_for_people (const struct pkg_file *file)
+{
+  if (file->name)
+    return xstrdup (file->name);
+  return file->uri ? fetch_url_for_people (file->uri) : xstrdup ("a package");
+}
+
 static void fail (struct pkg_file *file, enum fetch_outcome outcome, const char *text)
 {
-  autofree char *shown = file->name ? xstrdup (file->name) : fetch_url_for_people (file->uri);
+  autofree char *shown = pkg_file_for_people (file);
 
   file->state = PKG_FILE_FAILED;
   file->outcome = outcome;
@@ -53,7 +60,8 @@ static char *make_key (const struct pkg_file *file, const struct checksum *given
   char text[CHECKSUM_TEXT_SIZE];
 
   checksum_format (given, text);
-  return checksum_is_weak (given->kind) ? xasprintf ("%s %s", text, file->uri) : xstrdup (text);
+  return checksum_is_weak (given->kind) ? xasprintf ("%s %s", text, file->uri ? file->uri : "")
+                                        : xstrdup (text);
 }
 
 /* By key; equal ones keep their order. */
@@ -93,7 +101,8 @@ static void collect_urls (struct pkgcache_unit *unit)
   struct url_list list = {xcalloc (URLS_MAX + 1, sizeof *list.items), votes, 0};
 
   for (size_t i = 0; i < unit->count; i++)
-    vote (&list, unit->members[i]->uri, 1);
+    if (unit->members[i]->uri)
+      vote (&list, unit->members[i]->uri, 1);
   for (size_t i = 0; i < unit->count; i++)
     for (const char *const *url = unit->members[i]->mirrors; url && *url; url++)
       vote (&list, *url, 0);

@@ -127,7 +127,7 @@ static bool take_place (struct transfer *transfer)
   if (transfer->host != host) {
     if (host->users >= fetch->config.parallel_host)
       return false;
-    if (transfer->host)
+    if (transfer->host) /* a part made it change its mind */
       transfer->host->users--;
     transfer->host = host;
     host->users++;

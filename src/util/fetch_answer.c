@@ -54,6 +54,19 @@ static size_t next_place (const struct transfer *transfer)
   return transfer->place_count;
 }
 
+/* The old host is left at once: two that wait for one another's would do so for ever. */
+static void move_to (struct transfer *transfer, size_t place)
+{
+  if (transfer->host && transfer->host != transfer->places[place].host) {
+    transfer->host->users--;
+    transfer->host = NULL;
+  }
+  free (transfer->redirected);
+  transfer->redirected = NULL;
+  transfer->redirects = 0;
+  transfer->at = place;
+}
+
 static void give_up (struct transfer *transfer, enum fetch_outcome outcome)
 {
   if (transfer->place_count > 1) {
@@ -96,10 +109,7 @@ void fetch_place_failed (struct transfer *transfer, enum fetch_outcome outcome, 
     }
     pause = pause_us (config, transfer->round);
   }
-  free (transfer->redirected);
-  transfer->redirected = NULL;
-  transfer->redirects = 0;
-  transfer->at = next;
+  move_to (transfer, next);
   transfer->state = TRANSFER_WAITING;
   transfer->due_us = now + pause;
   if (transfer->due_us < transfer->places[next].not_before)
@@ -142,10 +152,7 @@ static void on_mismatch (struct transfer *transfer)
   }
   free (transfer->validator);
   transfer->validator = NULL;
-  free (transfer->redirected);
-  transfer->redirected = NULL;
-  transfer->redirects = 0;
-  transfer->at = next;
+  move_to (transfer, next);
   transfer->no_cache = true;
   retry_at_once (transfer);
 }

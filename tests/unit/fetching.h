@@ -120,6 +120,12 @@ MAY_BE_UNUSED static int start_server (bool tls)
   return utimensat (AT_FDCWD, path, times, 0);
 }
 
+MAY_BE_UNUSED static int setup_plain (void **state)
+{
+  (void) state;
+  return start_server (/* tls= */ false);
+}
+
 MAY_BE_UNUSED static int teardown (void **state)
 {
   (void) state;

@@ -358,6 +358,14 @@ static void only_what_is_cached (void **state)
   assert_int_equal (files[0].state, PKG_FILE_CACHED);
   assert_int_equal (files[1].state, PKG_FILE_FAILED);
   assert_int_equal (httpd_logged (&httpd, "GET"), 1);
+  /* From nowhere. */
+  files[0].uri = files[1].uri = NULL;
+  fetch (files, 2, PKGCACHE_STRONG, &report);
+  assert_int_equal (files[0].state, PKG_FILE_CACHED);
+  assert_int_equal (files[1].state, PKG_FILE_FAILED);
+  files[1].hash = NULL;
+  fetch (files, 2, PKGCACHE_ANY, &report);
+  assert_int_equal (files[1].state, PKG_FILE_FAILED);
   pkg_files_release (files, 2);
 }
 

@@ -243,12 +243,14 @@ static void many_at_once (void **state)
   enum { COUNT = 20 };
   struct fetch_request requests[COUNT] = {{0}};
   char *urls[COUNT][2] = {{0}}, *names[COUNT];
-  autofetch struct fetch *fetch = open_session ((struct fetch_config){.parallel = 5});
+  autofetch struct fetch *fetch =
+      open_session ((struct fetch_config){.parallel = 5, .parallel_host = 3});
   autoerr struct err err = {0};
 
   (void) state;
+  httpd_forget (&httpd);
   for (int i = 0; i < COUNT; i++) {
-    autofree char *tail = xasprintf (i == 7 ? "missing" : "data?i=%d", i);
+    autofree char *tail = xasprintf (i == 7 ? "missing" : "data?slow=100000&i=%d", i);
 
     names[i] = xasprintf ("many%d", i);
     urls[i][0] = httpd_url (&httpd, i % 2 ? HTTPD_HTTP : HTTPD_OTHER, tail);
@@ -256,6 +258,9 @@ static void many_at_once (void **state)
     requests[i].urls = (const char *const *) urls[i];
   }
   assert_int_equal (fetch_run (fetch, requests, COUNT, &err), 0);
+  /* All of one host's places were used, and no more. */
+  assert_true (httpd_logged (&httpd, "busy=3") > 0);
+  assert_int_equal (httpd_logged (&httpd, "busy=4") + httpd_logged (&httpd, "busy=5"), 0);
   for (int i = 0; i < COUNT; i++) {
     assert_int_equal (requests[i].result.outcome, i == 7 ? FETCH_REFUSED : FETCH_DONE);
     if (i != 7)
@@ -265,12 +270,6 @@ static void many_at_once (void **state)
     free (names[i]);
     free (urls[i][0]);
   }
-}
-
-static int setup (void **state)
-{
-  (void) state;
-  return start_server (/* tls= */ false);
 }
 
 int main (void)
@@ -289,5 +288,5 @@ int main (void)
       cmocka_unit_test (many_at_once),
   };
 
-  return cmocka_run_group_tests (tests, setup, teardown);
+  return cmocka_run_group_tests (tests, setup_plain, teardown);
 }

@@ -184,12 +184,6 @@ static void parts_that_are_not_ours (void **state)
   fetch_result_release (&request.result);
 }
 
-static int setup (void **state)
-{
-  (void) state;
-  return start_server (/* tls= */ false);
-}
-
 int main (void)
 {
   const struct CMUnitTest tests[] = {
@@ -202,5 +196,5 @@ int main (void)
       cmocka_unit_test (parts_that_are_not_ours),
   };
 
-  return cmocka_run_group_tests (tests, setup, teardown);
+  return cmocka_run_group_tests (tests, setup_plain, teardown);
 }

@@ -2,6 +2,8 @@
 /* util/fetch.h: servers in trouble, mirrors, hosts that are down, stalls, signals, progress. */
 #include "fetching.h"
 #include "util/interrupt.h"
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 static void ask_for_data (struct fetch_request *request)
@@ -186,6 +188,65 @@ static void stalls_end (void **state)
   fetch_result_release (&request.result);
 }
 
+/* Each waits for the place that the other one has, if nobody gives it up. */
+static void mirrors_crosswise (void **state)
+{
+  autofree char *first = httpd_url (&httpd, HTTPD_HTTP, "data?fail=500");
+  autofree char *second = httpd_url (&httpd, HTTPD_OTHER, "data?fail=500");
+  autofree char *first_good = httpd_url (&httpd, HTTPD_HTTP, "data");
+  autofree char *second_good = httpd_url (&httpd, HTTPD_OTHER, "data");
+  const char *const urls[2][3] = {{first, second_good, NULL}, {second, first_good, NULL}};
+  autofetch struct fetch *fetch =
+      open_session ((struct fetch_config){.parallel = 2, .parallel_host = 1});
+  struct fetch_request requests[2] = {{0}};
+  autoerr struct err err = {0};
+
+  (void) state;
+  clear ("a");
+  clear ("b");
+  for (size_t i = 0; i < 2; i++) {
+    to_file (&requests[i], i ? "b" : "a");
+    requests[i].urls = urls[i];
+  }
+  assert_int_equal (fetch_run (fetch, requests, 2, &err), 0);
+  for (size_t i = 0; i < 2; i++) {
+    assert_int_equal (requests[i].result.outcome, FETCH_DONE);
+    fetch_result_release (&requests[i].result);
+  }
+}
+
+/* A listener that accepts nobody: once its queue is full, connections hang. */
+static void connections_that_hang (void **state)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK)};
+  int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), clients[4];
+  struct fetch_config config = {.connect_timeout_s = 1, .retries = FETCH_NO_RETRIES};
+  struct fetch_request request = FETCH_REQUEST_INIT;
+  socklen_t len = sizeof address;
+  uint64_t start;
+
+  (void) state;
+  assert_int_equal (bind (listener, (struct sockaddr *) &address, sizeof address), 0);
+  assert_int_equal (listen (listener, 0), 0);
+  assert_int_equal (getsockname (listener, (struct sockaddr *) &address, &len), 0);
+  for (size_t i = 0; i < 4; i++) {
+    clients[i] = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    (void) connect (clients[i], (struct sockaddr *) &address, sizeof address);
+  }
+  usleep (100000);
+  autofree char *url = xasprintf ("http://127.0.0.1:%u/x", ntohs (address.sin_port));
+  request.sink = FETCH_HEAD;
+  request.urls = (const char *const[]){url, NULL};
+  start = clock_us ();
+  run (config, &request, "hang", FETCH_NETWORK);
+  assert_int_equal (request.result.err.code, ETIMEDOUT);
+  assert_in_range (clock_us () - start, 900000, 4000000);
+  for (size_t i = 0; i < 4; i++)
+    close (clients[i]);
+  close (listener);
+  fetch_result_release (&request.result);
+}
+
 /* Many files of a host that does not answer take no longer than one. */
 static void a_host_that_is_down_is_left_alone (void **state)
 {
@@ -302,12 +363,6 @@ static void progress_is_told (void **state)
   fetch_result_release (&requests[1].result);
 }
 
-static int setup (void **state)
-{
-  (void) state;
-  return start_server (/* tls= */ false);
-}
-
 int main (void)
 {
   const struct CMUnitTest tests[] = {
@@ -318,11 +373,13 @@ int main (void)
       cmocka_unit_test (cut_connections_are_continued),
       cmocka_unit_test (mirrors_are_tried_in_turn),
       cmocka_unit_test (mirrors_that_all_fail),
+      cmocka_unit_test (mirrors_crosswise),
       cmocka_unit_test (stalls_end),
+      cmocka_unit_test (connections_that_hang),
       cmocka_unit_test (a_host_that_is_down_is_left_alone),
       cmocka_unit_test (signals_end_it),
       cmocka_unit_test (progress_is_told),
   };
 
-  return cmocka_run_group_tests (tests, setup, teardown);
+  return cmocka_run_group_tests (tests, setup_plain, teardown);
 }

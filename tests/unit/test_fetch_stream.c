@@ -230,12 +230,6 @@ static void a_stream_that_is_refused (void **state)
   fetch_result_release (&request.result);
 }
 
-static int setup (void **state)
-{
-  (void) state;
-  return start_server (/* tls= */ false);
-}
-
 int main (void)
 {
   const struct CMUnitTest tests[] = {
@@ -247,5 +241,5 @@ int main (void)
       cmocka_unit_test (a_stream_that_is_refused),
   };
 
-  return cmocka_run_group_tests (tests, setup, teardown);
+  return cmocka_run_group_tests (tests, setup_plain, teardown);
 }
