@@ -92,7 +92,7 @@ enum fetch_outcome {
   FETCH_REFUSED,      /* the server's answer: result.status */
   FETCH_NETWORK,      /* no answer, a broken one, or an overloaded server: worth another run */
   FETCH_MISMATCH,     /* size or digest is another one, or there is more than size_max */
-  FETCH_FORBIDDEN,    /* we do not do that: a scheme, a redirect, a certificate, a bad URL */
+  FETCH_FORBIDDEN,    /* we do not do that: a scheme, a redirect, a certificate, a bad request */
   FETCH_LOCAL,        /* this host: the disk is full, a callback failed, … */
   FETCH_INTERRUPTED,  /* by a signal */
 };
