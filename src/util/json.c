@@ -296,7 +296,7 @@ void json_set_bytes (json_object *object, const char *key, const char *bytes, si
 
 void json_put (json_object *object, const char *key, json_object *value)
 {
-  if (!value || json_object_object_add (object, key, value) < 0)
+  if (json_object_object_add (object, key, value) < 0)
     err_out_of_memory ();
 }
 
