@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "interrupt.h"
 #include <signal.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t arrived;
 static volatile sig_atomic_t count;
+static unsigned limit; /* seconds; 0: none */
 
 static void on_signal (int number)
 {
@@ -22,6 +24,22 @@ void interrupt_install (void)
     if (sigaction (signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
       sigaction (signals[i], &action, NULL);
   }
+}
+
+void interrupt_after (unsigned seconds)
+{
+  struct sigaction action = {.sa_handler = on_signal};
+
+  sigemptyset (&action.sa_mask);
+  if (seconds)
+    sigaction (SIGALRM, &action, NULL);
+  limit = seconds;
+  alarm (seconds);
+}
+
+bool interrupt_has_limit (void)
+{
+  return limit != 0;
 }
 
 bool interrupt_pending (void)
@@ -62,6 +80,8 @@ int interrupt_check (struct err *err)
 {
   if (!arrived)
     return 0;
+  if (arrived == SIGALRM)
+    return err_code (err, ETIMEDOUT, "not finished after %u s", limit);
   return err_code (err, ERR_INTERRUPTED, "interrupted by signal %d (%s)", (int) arrived,
                    strsignal (arrived));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SIGINT, SIGTERM and SIGHUP as an error: a command that has something to undo installs the
+/* SIGINT, SIGTERM and SIGHUP, and a time limit, as an error: a command that has something to undo installs the
  * handlers once, and asks between steps that take long. The signals do not restart system calls,
  * so that one that blocks returns EINTR and its caller can ask. */
 #ifndef VG_UTIL_INTERRUPT_H
@@ -26,7 +26,13 @@ void interrupt_record (int number);
 int interrupt_set_aside (void);
 void interrupt_put_back (int signal);
 
-/* ERR_INTERRUPTED, naming the signal, when one arrived; else 0. */
+/* In @seconds the process is interrupted by SIGALRM, as by the other signals; 0: no more. For a
+ * process that does one thing. */
+void interrupt_after (unsigned seconds);
+bool interrupt_has_limit (void);
+
+/* ERR_INTERRUPTED, naming the signal, when one arrived, ETIMEDOUT when that was interrupt_after's;
+ * else 0. */
 int interrupt_check (struct err *err);
 
 #endif
