@@ -16,6 +16,8 @@ struct context {
   const char *names;       /* vguest NAMES verb: as written; NULL where options are in its place */
   struct selecting selecting; /* owned; the options of vguest before NAMES or in their place */
   bool json;                  /* --json: machine-readable output on stdout */
+  bool takes_json_file;       /* the command has --json=FILE */
+  const char *json_file;      /* that FILE, "-" for stdout; or NULL */
   bool quiet;                 /* --quiet: no progress, no summary */
   bool no_wait;               /* --no-wait: exit 7 instead of waiting for a lock */
 };
@@ -115,7 +117,7 @@ command_fn cmd_template_build;
 command_fn cmd_template_list;
 command_fn cmd_template_info;
 command_fn cmd_template_delete;
-command_fn cmd_apt_get;
+command_fn cmd_pkg;
 command_fn cmd_autostart_start;
 command_fn cmd_autostart_stop;
 command_fn cmd_autostart_status;

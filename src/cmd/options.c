@@ -84,6 +84,12 @@ struct parser {
   size_t count;
 };
 
+/* --json alone, or --json=FILE where a command has its file taken. */
+static bool is_json (const struct option_spec *spec)
+{
+  return strcmp (spec->name, "json") == 0;
+}
+
 static void add_specs (struct parser *parser, const struct option_spec *specs)
 {
   for (; specs->name; specs++) {
@@ -92,7 +98,9 @@ static void add_specs (struct parser *parser, const struct option_spec *specs)
 
     parser->longs[n] = (struct option){
         .name = specs->name,
-        .has_arg = specs->argument ? required_argument : no_argument,
+        .has_arg = specs->argument   ? required_argument
+                   : is_json (specs) ? optional_argument
+                                     : no_argument,
         .val = NO_LETTER + (int) n,
     };
     parser->by_val[n] = specs;
@@ -160,6 +168,10 @@ int options_parse (struct context *context, const struct option_spec *specs, boo
       return err_code (err, ERR_USAGE, "unknown option %s; see --help",
                        optopt && optopt < NO_LETTER ? (char[]){'-', (char) optopt, '\0'}
                                                     : argv[optind - 1]);
+    if (spec->flag && optarg && !context->takes_json_file)
+      return err_code (err, ERR_USAGE, "the option --json has no argument here; see --help");
+    if (spec->flag && optarg)
+      context->json_file = optarg;
     if (spec->flag)
       *spec->flag = true;
     else if (spec->value)

@@ -182,6 +182,12 @@ const struct setting settings_table[] = {
      .maximum = 86400,
      .fallback = "30",
      .help = "seconds until it must be well after a start"},
+    {.key = "verify",
+     .type = SETTING_ARGS,
+     .parse = parse_args,
+     .field = FIELD (verify),
+     .fallback = "",
+     .help = "a command that must succeed in an upgraded guest"},
     {.key = "labels",
      .type = SETTING_MAP,
      .parse = parse_labels,
@@ -254,6 +260,7 @@ void settings_release (struct settings *settings)
   free (settings->ports);
   names_release (&settings->depends);
   names_release (&settings->health);
+  names_release (&settings->verify);
   names_release (&settings->labels);
   free (settings->notes);
   *settings = (struct settings){0};

@@ -83,6 +83,7 @@ struct settings {
   int64_t stop_timeout;       /* seconds; 30 when not set */
   struct names health;        /* owned; a command; empty: init alive is enough */
   int64_t health_timeout;     /* seconds; 30 when not set */
+  struct names verify;        /* owned; a command; empty: what the package manager says */
   struct names labels;        /* owned; KEY=VALUE, sorted */
   char *notes;                /* owned; or NULL */
 };

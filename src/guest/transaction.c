@@ -5,14 +5,21 @@
 #include "tree/overlay.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include <sys/mount.h>
 
-int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
+int transaction_prepare_query (struct vroot *root, struct guest *guest, struct err *err)
 {
   autounifyreport struct unify_report report = {0};
   autopolicy struct policy policy = {0};
 
-  if (guest_refuse_used (root, guest, err) < 0 || policy_load (guest->fd, &policy, err) < 0 ||
-      guest_settle (root, guest, &policy, NULL, &report, err) < 0)
+  if (guest_refuse_used (root, guest, err) < 0 || policy_load (guest->fd, &policy, err) < 0)
+    return -err->code;
+  return guest_settle (root, guest, &policy, NULL, &report, err);
+}
+
+int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
+{
+  if (transaction_prepare_query (root, guest, err) < 0)
     return -err->code;
   autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
   if (txn_fd < 0)
@@ -26,26 +33,56 @@ int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
   return clone_directory_metadata (private, upper, err);
 }
 
-int transaction_mount (struct guest *guest, const char *target, struct err *err)
+/* Below @upper: private, tree, and above them txn/layer where it is. */
+static int mount_layers (struct guest *guest, int upper, int work, const char *target,
+                         struct err *err)
 {
   autoclose int txn_fd = fd_open_dir (AT_FDCWD, "txn");
+  autoclose int layer = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "layer");
+  bool without_layer = txn_fd >= 0 && layer < 0 && errno == ENOENT;
   autoclose int private = fd_open_dir (AT_FDCWD, "private");
   autoclose int tree = fd_open_dir (AT_FDCWD, "tree");
-  autoclose int upper = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "upper");
-  autoclose int work = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "work");
 
-  if (private < 0 || tree < 0 || upper < 0 || work < 0)
+  if (private < 0 || tree < 0 || (layer < 0 && !without_layer))
     return err_errno (err, "open the layers of guest %s", guest->name);
-  int lower[] = {private, tree};
+  int lower[] = {layer, private, tree};
   struct overlay overlay = {
-      .lower_fds = lower,
-      .lower_count = 2,
+      .lower_fds = without_layer ? lower + 1 : lower,
+      .lower_count = without_layer ? 2 : 3,
       .upper_fd = upper,
       .work_fd = work,
       .volatile_mode = true,
       .nodev = true,
   };
   return overlay_mount (&overlay, target, err);
+}
+
+int transaction_mount (struct guest *guest, const char *target, struct err *err)
+{
+  autoclose int txn_fd = fd_open_dir (AT_FDCWD, "txn");
+  autoclose int upper = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "upper");
+  autoclose int work = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "work");
+
+  if (upper < 0 || work < 0)
+    return err_errno (err, "open the layer of a transaction in guest %s", guest->name);
+  return mount_layers (guest, upper, work, target, err);
+}
+
+int transaction_mount_query (struct guest *guest, const char *target, struct err *err)
+{
+  autoclose int private = fd_open_dir (AT_FDCWD, "private");
+
+  /* The overlay is mounted on the mount that its upper is in, which is hidden then. */
+  if (mount ("vguest", target, "tmpfs", MS_NODEV, "mode=0700") < 0)
+    return err_errno (err, "mount a tmpfs on %s", target);
+  autoclose int memory = open (target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  autoclose int upper = memory < 0 ? -1 : fd_make_dir (memory, "upper", 0700);
+  autoclose int work = memory < 0 ? -1 : fd_make_dir (memory, "work", 0700);
+  if (private < 0 || upper < 0 || work < 0)
+    return err_errno (err, "make a layer in memory for guest %s", guest->name);
+  if (clone_directory_metadata (private, upper, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  return mount_layers (guest, upper, work, target, err);
 }
 
 int transaction_commit (struct vroot *root, struct guest *guest, struct unify_report *report,

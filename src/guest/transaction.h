@@ -3,6 +3,9 @@
  * layer is committed as a whole or thrown away as a whole.
  *
  *   txn/upper txn/work    the layer; thrown away by recovery when txn/journal is not there
+ *   txn/layer             may be put there by the caller, behind transaction_begin: a layer that
+ *                         the command sees between txn/upper and private, read-only like all lower
+ *                         ones, and that is no part of what is committed
  *   txn/journal           what the commit does; recovery carries it out
  *
  * Life cycle: transaction_begin; in the child, in a mount namespace of its own,
@@ -21,6 +24,14 @@ int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
  * child, behind overlay_enter_namespace (guest->fd, …): the layers are opened from the working
  * directory, and the mount goes when the last process of the namespace does. */
 int transaction_mount (struct guest *guest, const char *target, struct err *err);
+
+/* The same without a transaction: above the layers of the stopped guest (and txn/layer, where it is)
+ * is one in memory, and what is written goes with the mount. Nothing was begun, and nothing is to
+ * be thrown away. */
+int transaction_mount_query (struct guest *guest, const char *target, struct err *err);
+
+/* Refuses a guest that is used (EBUSY), and settles it, for transaction_mount_query. */
+int transaction_prepare_query (struct vroot *root, struct guest *guest, struct err *err);
 
 /* Makes the layer part of the guest: fold and unify. After an error before the journal was
  * written the guest is as before and transaction_abort must follow; after one behind that point

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The driver for apt: command lines. apt_output.c understands what they print.
+ *
+ * Questions are never asked: debconf's noninteractive frontend, the guest's own version of a
+ * changed configuration file is kept. apt's package caches are switched off, as they take 78 MB in
+ * each guest and differ from run to run. Phased updates depend on an id: all guests of one state
+ * root get the same one, so that they get the same upgrades. */
 #include "apt.h"
-#include "util/dirread.h"
-#include "util/fd.h"
+#include "dpkg_status.h"
 
 /* Options of apt-get(8) whose argument is the next word. */
 static const char *const with_argument[] = {
@@ -26,26 +31,26 @@ static const char *const simulating[] = {
     "--print-uris", "--version",    "--help",    NULL,
 };
 
-enum { READ_ONLY = 1, NEEDS_LISTS = 2, MAY_DO_NOTHING = 4, UPDATE = 8 };
+enum { READ_ONLY = 1, NEEDS_LISTS = 2, MAY_DO_NOTHING = 4, REFRESH = 8, PLANS = 16, IDLE = 32 };
 
 static const struct {
   const char *name;
   unsigned flags;
 } verbs[] = {
-    {"update", UPDATE},
-    {"upgrade", NEEDS_LISTS | MAY_DO_NOTHING},
-    {"dist-upgrade", NEEDS_LISTS | MAY_DO_NOTHING},
-    {"full-upgrade", NEEDS_LISTS | MAY_DO_NOTHING},
-    {"install", NEEDS_LISTS | MAY_DO_NOTHING},
-    {"reinstall", NEEDS_LISTS},
-    {"build-dep", NEEDS_LISTS | MAY_DO_NOTHING},
-    {"satisfy", NEEDS_LISTS | MAY_DO_NOTHING},
+    {"update", REFRESH},
+    {"upgrade", NEEDS_LISTS | MAY_DO_NOTHING | PLANS | IDLE},
+    {"dist-upgrade", NEEDS_LISTS | MAY_DO_NOTHING | PLANS | IDLE},
+    {"full-upgrade", NEEDS_LISTS | MAY_DO_NOTHING | PLANS | IDLE},
+    {"install", NEEDS_LISTS | MAY_DO_NOTHING | PLANS},
+    {"reinstall", NEEDS_LISTS | PLANS},
+    {"build-dep", NEEDS_LISTS | MAY_DO_NOTHING | PLANS},
+    {"satisfy", NEEDS_LISTS | MAY_DO_NOTHING | PLANS},
     {"source", NEEDS_LISTS},
     {"download", NEEDS_LISTS},
-    {"remove", MAY_DO_NOTHING},
-    {"purge", MAY_DO_NOTHING},
-    {"autoremove", MAY_DO_NOTHING},
-    {"autopurge", MAY_DO_NOTHING},
+    {"remove", MAY_DO_NOTHING | PLANS},
+    {"purge", MAY_DO_NOTHING | PLANS},
+    {"autoremove", MAY_DO_NOTHING | PLANS | IDLE},
+    {"autopurge", MAY_DO_NOTHING | PLANS | IDLE},
     {"check", READ_ONLY},
     {"changelog", READ_ONLY},
     {"indextargets", READ_ONLY},
@@ -60,97 +65,102 @@ static const struct {
     {NULL, 0},
 };
 
-static bool in_list (const char *word, const char *const *list)
-{
-  while (*list && strcmp (*list, word) != 0)
-    list++;
-  return *list != NULL;
-}
-
 /* Short options may stand together: "-yqs". The argument of one ends the word, or is the next. */
-static bool short_options (const char *word, bool *ret_read_only)
+static bool short_options (const char *word, struct pkg_request *request)
 {
   for (const char *p = word + 1; *p; p++) {
     if (strchr ("octaP", *p))
       return !p[1];
     if (*p == 's' || *p == 'v' || *p == 'h')
-      *ret_read_only = true;
+      request->read_only = true;
+    if (*p == 'f')
+      request->repairs = true;
   }
   return false;
 }
 
-int apt_classify (const char *const *args, struct apt_request *ret_request, struct err *err)
+static int read_words (const struct names *args, struct pkg_request *request, struct err *err)
 {
-  struct apt_request request = {.args = args, .verb = ""};
   bool options_end = false;
 
-  if (!args[0])
-    return err_code (err, ERR_USAGE, "the arguments of apt-get are expected after --");
-  for (; *args; args++) {
-    const char *word = *args;
+  for (size_t i = 0; i < args->count; i++) {
+    const char *word = args->items[i];
     bool takes_next = false;
 
     if (word[0] == '-' && word[1] && !options_end) {
       if (strcmp (word, "--") == 0)
         options_end = true;
       else if (word[1] == '-')
-        takes_next = in_list (word, with_argument);
+        takes_next = pkg_in_list (word, with_argument);
       else
-        takes_next = short_options (word, &request.read_only);
-      request.read_only |= in_list (word, simulating);
-      if (takes_next && !*++args)
+        takes_next = short_options (word, request);
+      request->read_only |= pkg_in_list (word, simulating);
+      request->repairs |= strcmp (word, "--fix-broken") == 0;
+      if (takes_next && ++i == args->count)
         return err_code (err, ERR_USAGE, "apt-get's option %s needs an argument", word);
-    } else if (!*request.verb) {
-      request.verb = word;
+    } else if (!*request->verb) {
+      request->verb = request->args.items[i];
     }
   }
+  return 0;
+}
+
+static int classify (const struct names *args, struct pkg_request *ret_request, struct err *err)
+{
+  autopkgrequest struct pkg_request request = {.verb = ""};
+
+  if (!args->count)
+    return err_code (err, ERR_USAGE, "the arguments of apt-get are expected after --");
+  pkg_add_names (&request.args, args);
+  if (read_words (args, &request, err) < 0)
+    return -err->code;
   for (size_t i = 0; verbs[i].name; i++)
     if (strcmp (verbs[i].name, request.verb) == 0) {
       request.read_only |= (verbs[i].flags & READ_ONLY) != 0;
-      request.update = (verbs[i].flags & UPDATE) != 0;
+      request.refresh = (verbs[i].flags & REFRESH) != 0;
       request.needs_lists = (verbs[i].flags & NEEDS_LISTS) != 0;
       request.may_do_nothing = (verbs[i].flags & MAY_DO_NOTHING) != 0;
+      request.plans = (verbs[i].flags & PLANS) != 0;
+      request.idle = (verbs[i].flags & IDLE) != 0;
     }
   request.read_only |= !*request.verb;
   *ret_request = request;
+  request = (struct pkg_request){0};
   return 0;
 }
 
-/* The layers of a stopped guest have no whiteouts: what one of them has, the guest has. */
-int apt_has_lists (struct guest *guest, struct err *err)
+/* vpkg's verbs in apt's words; with a program of their own where it is not apt-get. */
+static const struct {
+  const char *program;
+  const char *word;
+} neutral_verbs[PKG_VERBS] = {
+    [PKG_VERB_REFRESH] = {NULL, "update"},        [PKG_VERB_UPGRADE] = {NULL, "upgrade"},
+    [PKG_VERB_INSTALL] = {NULL, "install"},       [PKG_VERB_REMOVE] = {NULL, "remove"},
+    [PKG_VERB_LIST_UPGRADES] = {NULL, "upgrade"}, [PKG_VERB_SEARCH] = {"apt-cache", "search"},
+    [PKG_VERB_VERIFY] = {"dpkg", "--verify"},
+};
+
+static int neutral (enum pkg_verb verb, const struct names *args, struct pkg_request *ret_request,
+                    struct err *err)
 {
-  static const char *const layers[] = {"txn/upper", "private", "tree", NULL};
+  autonames struct names words = {0};
 
-  for (const char *const *layer = layers; *layer; layer++) {
-    autodirlist struct dirlist list = {0};
-    autoclose int layer_fd = fd_open_dir (guest->fd, *layer);
-
-    if (layer_fd < 0 && errno == ENOENT)
-      continue;
-    if (layer_fd < 0)
-      return err_errno (err, "guest %s: open %s", guest->name, *layer);
-    autoclose int fd = fd_open_dir_beneath (layer_fd, "var/lib/apt/lists");
-    if (fd < 0)
-      continue;
-    if (dirread_all (fd, &list, err) < 0)
-      return err_wrap (err, "guest %s: var/lib/apt/lists", guest->name);
-    for (size_t i = 0; i < list.count; i++)
-      if (list.items[i].type == DT_REG && strstr (list.items[i].name, "_Packages"))
-        return 1;
-  }
+  names_add (&words, neutral_verbs[verb].word);
+  if (verb == PKG_VERB_UPGRADE || verb == PKG_VERB_LIST_UPGRADES)
+    names_add (&words, "--with-new-pkgs");
+  if (neutral_verbs[verb].program && args->count)
+    names_add (&words, "--");
+  pkg_add_names (&words, args);
+  if (!neutral_verbs[verb].program)
+    return classify (&words, ret_request, err);
+  *ret_request = (struct pkg_request){
+      .args = words,
+      .program = neutral_verbs[verb].program,
+      .verb = words.items[0],
+      .read_only = true,
+  };
+  words = (struct names){0};
   return 0;
-}
-
-void apt_commands_release (struct apt_commands *commands)
-{
-  int saved = errno;
-
-  names_release (&commands->strings);
-  free (commands->args[0]);
-  free (commands->args[1]);
-  free (commands->env);
-  *commands = (struct apt_commands){0};
-  errno = saved;
 }
 
 static const char *const options[] = {
@@ -172,10 +182,74 @@ static const char *const options[] = {
     NULL,
 };
 
+static void add_apt_get (const struct pkg_target *target, struct names *ret_args)
+{
+  autofree char *id = xasprintf ("APT::Machine-ID=%s", target->machine_id);
+
+  names_add (ret_args, target->program);
+  pkg_add_words (ret_args, options);
+  names_add (ret_args, "-o");
+  names_add (ret_args, id);
+}
+
+static bool command (enum pkg_step step, const struct pkg_request *request,
+                     const struct pkg_target *target, struct names *ret_args)
+{
+  static const char *const audit[] = {"dpkg", "--audit", NULL};
+  /* In a running guest a question leaves no log and no lock either. */
+  static const char *const no_trace[] = {"-o", "Dir::Log::Planner=/dev/null", "-o",
+                                         "Debug::NoLocking=true", NULL};
+  /* It tells MD5 sums, or nothing, where it is not told. */
+  static const char *const strong_hash[] = {"-o", "Acquire::ForceHash=SHA256", NULL};
+  static const char *const update[] = {"--error-on=any", "update", NULL};
+
+  switch (step) {
+  case PKG_AUDIT:
+  case PKG_VERIFY:
+    pkg_add_words (ret_args, audit);
+    return true;
+  case PKG_REFRESH:
+    add_apt_get (target, ret_args);
+    pkg_add_words (ret_args, update);
+    return true;
+  case PKG_PLAN:
+  case PKG_URIS:
+    if (!request->plans)
+      return false;
+    add_apt_get (target, ret_args);
+    pkg_add_words (ret_args, no_trace);
+    if (step == PKG_URIS)
+      pkg_add_words (ret_args, strong_hash);
+    names_add (ret_args, step == PKG_PLAN ? "--simulate" : "--print-uris");
+    pkg_add_names (ret_args, &request->args);
+    return true;
+  case PKG_APPLY:
+    if (request->program)
+      names_add (ret_args, request->program);
+    else
+      add_apt_get (target, ret_args);
+    if (request->refresh)
+      names_add (ret_args, "--error-on=any");
+    pkg_add_names (ret_args, &request->args);
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* dpkg --audit tells by what it prints. */
+static enum pkg_meaning meaning (enum pkg_step step, const struct pkg_request *request, int status,
+                                 const char *output)
+{
+  (void) request;
+  if (status || ((step == PKG_AUDIT || step == PKG_VERIFY) && output && *output))
+    return PKG_FAILED;
+  return PKG_OK;
+}
+
+static const char *const programs[] = {"apt-get", NULL};
+
 static const char *const environment[] = {
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME=/root",
-    "TERM=dumb",
     "LC_ALL=C.UTF-8",
     "DEBIAN_FRONTEND=noninteractive",
     "DEBCONF_NONINTERACTIVE_SEEN=true",
@@ -185,103 +259,59 @@ static const char *const environment[] = {
     NULL,
 };
 
-/* The guest uses the host's network: also the way out of it. */
-static const char *const passed_on[] = {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", NULL};
+static const char *const conffile_suffixes[] = {".dpkg-dist", ".dpkg-new", ".ucf-dist", NULL};
 
-static const char **string_array (const struct names *names, size_t from)
-{
-  const char **array = xcalloc (names->count - from + 1, sizeof *array);
+static const char *const state_paths[] = {
+    "bin",
+    "sbin",
+    "lib",
+    "lib32",
+    "lib64",
+    "libx32",
+    "usr",
+    "etc/apt",
+    "etc/dpkg",
+    "etc/ld.so.cache",
+    "etc/ld.so.conf",
+    "etc/ld.so.conf.d",
+    "etc/ld.so.preload",
+    "etc/passwd",
+    "etc/group",
+    "etc/nsswitch.conf",
+    "etc/ssl",
+    "etc/ca-certificates.conf",
+    "etc/gnutls",
+    "etc/alternatives",
+    "etc/debconf.conf",
+    "var/lib/dpkg",
+    "var/lib/apt",
+    NULL,
+};
 
-  for (size_t i = from; i < names->count; i++)
-    array[i - from] = names->items[i];
-  return array;
-}
+static const char *const selections[] = {"debconf-set-selections", NULL};
 
-static void add_command (struct apt_commands *commands, const char *machine_id, bool update,
-                         const char *const *args)
-{
-  size_t from = commands->strings.count;
-  autofree char *id = xasprintf ("APT::Machine-ID=%s", machine_id);
+static const char *const source_paths[] = {"etc/apt", NULL};
 
-  names_add (&commands->strings, "apt-get");
-  for (const char *const *option = options; *option; option++)
-    names_add (&commands->strings, *option);
-  names_add (&commands->strings, "-o");
-  names_add (&commands->strings, id);
-  if (update)
-    names_add (&commands->strings, "--error-on=any");
-  for (; *args; args++)
-    names_add (&commands->strings, *args);
-  commands->args[commands->count] = string_array (&commands->strings, from);
-  commands->items[commands->count] = (struct bundle_command){
-      .args = commands->args[commands->count],
-      .env = commands->env,
-      .cwd = "/",
-  };
-  commands->count++;
-}
-
-void apt_commands_make (const struct vroot *root, const struct apt_request *request, bool refresh,
-                        struct apt_commands *ret_commands)
-{
-  static const char *const update[] = {"update", NULL};
-  autofree char *machine_id = xasprintf ("%s%s", root->id, root->id);
-  struct apt_commands commands = {0};
-
-  for (const char *const *variable = environment; *variable; variable++)
-    names_add (&commands.strings, *variable);
-  for (const char *const *name = passed_on; *name; name++) {
-    const char *value = getenv (*name);
-    autofree char *variable = value ? xasprintf ("%s=%s", *name, value) : NULL;
-
-    if (variable)
-      names_add (&commands.strings, variable);
-  }
-  commands.env = string_array (&commands.strings, 0);
-  if (refresh)
-    add_command (&commands, machine_id, /* update= */ true, update);
-  add_command (&commands, machine_id, request->update, request->args);
-  *ret_commands = commands;
-}
-
-void apt_reason_release (struct apt_reason *reason)
-{
-  free (reason->dpkg);
-  free (reason->apt);
-  free (reason->last);
-  *reason = (struct apt_reason){0};
-}
-
-static bool starts_with (const char *s, const char *start)
-{
-  return strncmp (s, start, strlen (start)) == 0;
-}
-
-void apt_reason_line (struct apt_reason *reason, const char *line)
-{
-  const char *text = line + strspn (line, " \t");
-
-  if (reason->dpkg_is_open) {
-    char *longer = xasprintf ("%s %s", reason->dpkg, text);
-
-    free (reason->dpkg);
-    reason->dpkg = longer;
-    reason->dpkg_is_open = false;
-  } else if (!reason->dpkg &&
-             (starts_with (line, "dpkg: error") || starts_with (line, "dpkg-deb: error"))) {
-    reason->dpkg = xstrdup (line);
-    reason->dpkg_is_open = starts_with (line, "dpkg: error processing");
-  } else if (!reason->apt && starts_with (line, "E: ") &&
-             !starts_with (line, "E: Sub-process /usr/bin/dpkg")) {
-    reason->apt = xstrdup (line);
-  }
-  if (*text) {
-    free (reason->last);
-    reason->last = xstrdup (text);
-  }
-}
-
-const char *apt_reason_text (const struct apt_reason *reason)
-{
-  return reason->dpkg ? reason->dpkg : reason->apt ? reason->apt : reason->last;
-}
+const struct pkg_driver pkg_apt = {
+    .name = "apt",
+    .programs = programs,
+    .database = "var/lib/dpkg/status",
+    .environment = environment,
+    .conffile_suffixes = conffile_suffixes,
+    .state_paths = state_paths,
+    .source_paths = source_paths,
+    .lists_dir = "var/lib/apt/lists",
+    .list_suffix = "_Packages",
+    .keep_lists = true,
+    .packages_dir = "var/cache/apt/archives",
+    .selections = selections,
+    .classify = classify,
+    .neutral = neutral,
+    .command = command,
+    .meaning = meaning,
+    .line = apt_line,
+    .units_per_change = 2,
+    .parse_plan = apt_parse_plan,
+    .parse_uris = apt_parse_uris,
+    .read_installed = dpkg_status_read,
+};

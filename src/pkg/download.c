@@ -250,7 +250,7 @@ static int write_down (struct pkgcache *cache, const struct pkgcache_units *unit
   return 0;
 }
 
-int pkgcache_fetch (struct pkgcache *cache, struct pkg_file *files, size_t count,
+int pkgcache_fetch (struct pkgcache *cache, struct pkgcache_file *files, size_t count,
                     const struct pkgcache_options *options, struct pkgcache_report *ret_report,
                     struct err *err)
 {
@@ -259,7 +259,7 @@ int pkgcache_fetch (struct pkgcache *cache, struct pkg_file *files, size_t count
   autoerr struct err fetch_err = {0};
   int ret = 0;
 
-  pkg_files_release (files, count);
+  pkgcache_files_release (files, count);
   pkgcache_units_make (files, count, options->trust, &units);
   for (size_t i = 0; i < units.count; i++)
     if (interrupt_check (err) < 0 || look_up (cache, &units.items[i], &report, err) < 0)

@@ -53,7 +53,7 @@ enum pkg_file_state {
 };
 
 /* What is wanted; borrowed, but for what pkgcache_fetch fills in. */
-struct pkg_file {
+struct pkgcache_file {
   const char *uri;            /* NULL: it can only be there already */
   const char *const *mirrors; /* more of them, NULL-terminated; may be NULL */
   const char *name;           /* what it is called; for messages and pkgcache_link's callers */
@@ -67,7 +67,7 @@ struct pkg_file {
   char *error;                /* owned; why it failed: one line with the URI */
   uint64_t received;          /* bytes over the network; 0 for what shares another one's file */
 };
-void pkg_files_release (struct pkg_file *files, size_t count);
+void pkgcache_files_release (struct pkgcache_file *files, size_t count);
 
 /* What may go in besides files with SHA-224 and better. */
 enum pkgcache_trust { PKGCACHE_STRONG, PKGCACHE_WEAK, PKGCACHE_ANY };
@@ -91,18 +91,18 @@ struct pkgcache_report {
  * entries with the same digest are one file, fetched from the URI that most of them name, or else
  * from the others; without a strong digest, those with the same URI and digest are. Negative for
  * what concerns all: ERR_INTERRUPTED, and errors of the cache itself. */
-int pkgcache_fetch (struct pkgcache *cache, struct pkg_file *files, size_t count,
+int pkgcache_fetch (struct pkgcache *cache, struct pkgcache_file *files, size_t count,
                     const struct pkgcache_options *options, struct pkgcache_report *ret_report,
                     struct err *err);
 
 /* Makes a hard link to the cached file of @file, whose state is CACHED or FETCHED, at @name in
  * @dir_fd; a copy where the file has as many links as it can, or on another file system. A @name
  * that is there is EEXIST. ESTALE when the file is gone, or is not what it was. */
-int pkgcache_link (struct pkgcache *cache, const struct pkg_file *file, int dir_fd,
+int pkgcache_link (struct pkgcache *cache, const struct pkgcache_file *file, int dir_fd,
                    const char *name, struct err *err);
 
 /* Opens the cached file for reading. */
-int pkgcache_open_file (struct pkgcache *cache, const struct pkg_file *file, int *ret_fd,
+int pkgcache_open_file (struct pkgcache *cache, const struct pkgcache_file *file, int *ret_fd,
                         struct err *err);
 
 struct pkgcache_pruned {

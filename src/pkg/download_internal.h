@@ -32,7 +32,7 @@ enum pkgcache_check {
 /* download_unit.c: one file for the cache, and the entries of a list that want it. */
 
 struct pkgcache_unit {
-  struct pkg_file **members; /* borrowed, at least one */
+  struct pkgcache_file **members; /* borrowed, at least one */
   size_t count;
   struct checksum given;  /* what they say of it; kind CHECKSUM_NONE */
   struct checksum digest; /* under which it lies; of weak ones once it has been fetched */
@@ -53,17 +53,17 @@ struct pkgcache_unit {
 struct pkgcache_units {
   struct pkgcache_unit *items; /* owned */
   size_t count;
-  struct pkg_file **members; /* owned; what the items' members point into */
+  struct pkgcache_file **members; /* owned; what the items' members point into */
 };
 void pkgcache_units_release (struct pkgcache_units *units);
 #define autopkgcacheunits __attribute__ ((cleanup (pkgcache_units_release)))
 
 /* Sorts @files into units. Those that may not go in by @trust have failed, and are in none. */
-void pkgcache_units_make (struct pkg_file *files, size_t count, enum pkgcache_trust trust,
+void pkgcache_units_make (struct pkgcache_file *files, size_t count, enum pkgcache_trust trust,
                           struct pkgcache_units *ret_units);
 
 /* What messages call it: the caller's. */
-char *pkg_file_for_people (const struct pkg_file *file);
+char *pkg_file_for_people (const struct pkgcache_file *file);
 
 /* Tells the members what became of it. */
 void pkgcache_unit_tell (const struct pkgcache_unit *unit);

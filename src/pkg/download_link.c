@@ -3,7 +3,7 @@
 #include "util/fd.h"
 
 /* Opens the file, seen to be good. */
-static int open_good (struct pkgcache *cache, const struct pkg_file *file, int *ret_dir_fd,
+static int open_good (struct pkgcache *cache, const struct pkgcache_file *file, int *ret_dir_fd,
                       char name[static CHECKSUM_TEXT_SIZE], int *ret_fd, struct stat *ret_st,
                       struct err *err)
 {
@@ -42,7 +42,7 @@ static bool is_inode (int dir_fd, const char *name, const struct stat *st)
          there.st_dev == st->st_dev;
 }
 
-int pkgcache_link (struct pkgcache *cache, const struct pkg_file *file, int dir_fd,
+int pkgcache_link (struct pkgcache *cache, const struct pkgcache_file *file, int dir_fd,
                    const char *name, struct err *err)
 {
   char cached[CHECKSUM_TEXT_SIZE];
@@ -66,7 +66,7 @@ int pkgcache_link (struct pkgcache *cache, const struct pkg_file *file, int dir_
   return 0;
 }
 
-int pkgcache_open_file (struct pkgcache *cache, const struct pkg_file *file, int *ret_fd,
+int pkgcache_open_file (struct pkgcache *cache, const struct pkgcache_file *file, int *ret_fd,
                         struct err *err)
 {
   char cached[CHECKSUM_TEXT_SIZE];

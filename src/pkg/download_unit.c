@@ -6,19 +6,19 @@ enum { URLS_MAX = 16 };
 
 /* An entry of the list with the key that it is sorted by. */
 struct entry {
-  struct pkg_file *file;
+  struct pkgcache_file *file;
   struct checksum given;
   char *key; /* owned */
 };
 
-char *pkg_file_for_people (const struct pkg_file *file)
+char *pkg_file_for_people (const struct pkgcache_file *file)
 {
   if (file->name)
     return xstrdup (file->name);
   return file->uri ? fetch_url_for_people (file->uri) : xstrdup ("a package");
 }
 
-static void fail (struct pkg_file *file, enum fetch_outcome outcome, const char *text)
+static void fail (struct pkgcache_file *file, enum fetch_outcome outcome, const char *text)
 {
   autofree char *shown = pkg_file_for_people (file);
 
@@ -29,7 +29,7 @@ static void fail (struct pkg_file *file, enum fetch_outcome outcome, const char 
 }
 
 /* What is known of the file, and is it enough? */
-static bool read_digest (struct pkg_file *file, enum pkgcache_trust trust,
+static bool read_digest (struct pkgcache_file *file, enum pkgcache_trust trust,
                          struct checksum *ret_given)
 {
   autoerr struct err err = {0};
@@ -55,7 +55,7 @@ static bool read_digest (struct pkg_file *file, enum pkgcache_trust trust,
   return true;
 }
 
-static char *make_key (const struct pkg_file *file, const struct checksum *given)
+static char *make_key (const struct pkgcache_file *file, const struct checksum *given)
 {
   char text[CHECKSUM_TEXT_SIZE];
 
@@ -128,7 +128,7 @@ static void agree_on_size (struct pkgcache_unit *unit)
       unit->size = FETCH_SIZE_UNKNOWN;
 }
 
-void pkgcache_units_make (struct pkg_file *files, size_t count, enum pkgcache_trust trust,
+void pkgcache_units_make (struct pkgcache_file *files, size_t count, enum pkgcache_trust trust,
                           struct pkgcache_units *ret_units)
 {
   autofree struct entry *entries = xcalloc (count, sizeof *entries);
@@ -184,7 +184,7 @@ void pkgcache_units_release (struct pkgcache_units *units)
 void pkgcache_unit_tell (const struct pkgcache_unit *unit)
 {
   for (size_t i = 0; i < unit->count; i++) {
-    struct pkg_file *file = unit->members[i];
+    struct pkgcache_file *file = unit->members[i];
 
     file->received = i == 0 ? unit->received : 0;
     file->outcome = unit->outcome;
@@ -206,7 +206,7 @@ void pkgcache_unit_tell (const struct pkgcache_unit *unit)
   }
 }
 
-void pkg_files_release (struct pkg_file *files, size_t count)
+void pkgcache_files_release (struct pkgcache_file *files, size_t count)
 {
   for (size_t i = 0; i < count; i++) {
     free (files[i].error);

@@ -3,29 +3,23 @@
 #include "util/fd.h"
 #include <strings.h>
 
-void dpkg_status_release (struct dpkg_status *status)
-{
-  int saved = errno;
-
-  for (size_t i = 0; i < status->count; i++) {
-    free (status->items[i].key);
-    free (status->items[i].value);
-  }
-  free (status->items);
-  *status = (struct dpkg_status){0};
-  errno = saved;
-}
-
 /* A piece of the text. */
 struct slice {
   const char *data;
   size_t len;
 };
 
-enum field { FIELD_PACKAGE, FIELD_ARCHITECTURE, FIELD_VERSION, FIELD_STATUS, FIELD_COUNT };
+enum field {
+  FIELD_PACKAGE,
+  FIELD_ARCHITECTURE,
+  FIELD_VERSION,
+  FIELD_STATUS,
+  FIELD_SIZE,
+  FIELD_COUNT
+};
 
-static const char *const field_names[FIELD_COUNT] = {"Package", "Architecture", "Version",
-                                                     "Status"};
+static const char *const field_names[FIELD_COUNT] = {"Package", "Architecture", "Version", "Status",
+                                                     "Installed-Size"};
 
 struct stanza {
   struct slice fields[FIELD_COUNT];
@@ -49,8 +43,21 @@ static bool ends_with (struct slice s, const char *end)
   return s.len >= len && memcmp (s.data + s.len - len, end, len) == 0;
 }
 
+/* Installed-Size is in KiB (deb-control(5)). */
+static uint64_t size_of (struct slice field)
+{
+  uint64_t kib = 0;
+
+  for (size_t i = 0; i < field.len && i < 12; i++)
+    if (field.data[i] >= '0' && field.data[i] <= '9')
+      kib = kib * 10 + (uint64_t) (field.data[i] - '0');
+    else
+      return 0;
+  return kib * 1024;
+}
+
 /* Adds the finished stanza. */
-static int add_stanza (struct dpkg_status *status, const struct stanza *stanza, struct err *err)
+static int add_stanza (struct pkg_packages *packages, const struct stanza *stanza, struct err *err)
 {
   const struct slice *f = stanza->fields;
 
@@ -58,21 +65,13 @@ static int add_stanza (struct dpkg_status *status, const struct stanza *stanza, 
     return err_code (err, EINVAL, "line %zu: an entry without a package name", stanza->line);
   if (!f[FIELD_STATUS].len || ends_with (f[FIELD_STATUS], " not-installed"))
     return 0;
-  if (status->count >= DPKG_PACKAGES_MAX)
-    return err_code (err, EFBIG, "line %zu: more than %d packages", stanza->line,
-                     DPKG_PACKAGES_MAX);
-  /* Doubling at the powers of two keeps adding linear. */
-  if ((status->count & (status->count - 1)) == 0)
-    status->items = xreallocarray (status->items, status->count ? status->count * 2 : 1,
-                                   sizeof status->items[0]);
-  status->items[status->count++] = (struct dpkg_package){
-      .key = xasprintf ("%.*s:%.*s", (int) f[FIELD_PACKAGE].len, f[FIELD_PACKAGE].data,
-                        (int) f[FIELD_ARCHITECTURE].len,
-                        f[FIELD_ARCHITECTURE].data ? f[FIELD_ARCHITECTURE].data : ""),
-      .value = xasprintf ("%.*s %.*s", (int) f[FIELD_STATUS].len, f[FIELD_STATUS].data,
-                          (int) f[FIELD_VERSION].len,
-                          f[FIELD_VERSION].data ? f[FIELD_VERSION].data : ""),
-  };
+  autofree char *key = xasprintf ("%.*s:%.*s", (int) f[FIELD_PACKAGE].len, f[FIELD_PACKAGE].data,
+                                  (int) f[FIELD_ARCHITECTURE].len,
+                                  f[FIELD_ARCHITECTURE].data ? f[FIELD_ARCHITECTURE].data : "");
+  autofree char *state = xstrndup (f[FIELD_STATUS].data, f[FIELD_STATUS].len);
+  if (pkg_packages_add (packages, key, strlen (key), f[FIELD_VERSION].data, f[FIELD_VERSION].len,
+                        state, size_of (f[FIELD_SIZE]), err) < 0)
+    return err_wrap (err, "line %zu", stanza->line);
   return 0;
 }
 
@@ -92,40 +91,15 @@ static int add_line (struct stanza *stanza, struct slice line, size_t number, st
   for (size_t i = 0; i < FIELD_COUNT; i++)
     if (strlen (field_names[i]) == name.len &&
         strncasecmp (name.data, field_names[i], name.len) == 0) {
-      if (value.len > DPKG_FIELD_MAX || memchr (value.data, '\0', value.len))
+      if (value.len > PKG_WORD_MAX / 2 || memchr (value.data, '\0', value.len))
         return err_code (err, EINVAL, "line %zu: a bad value of %s", number, field_names[i]);
       stanza->fields[i] = value;
     }
   return 0;
 }
 
-static int compare_packages (const void *a, const void *b)
-{
-  const struct dpkg_package *x = a, *y = b;
-  int order = strcmp (x->key, y->key);
-
-  return order ? order : strcmp (x->value, y->value);
-}
-
-static void sort_unique (struct dpkg_status *status)
-{
-  size_t kept = 0;
-
-  if (status->count < 2)
-    return;
-  qsort (status->items, status->count, sizeof status->items[0], compare_packages);
-  for (size_t i = 0; i < status->count; i++) {
-    if (kept && strcmp (status->items[kept - 1].key, status->items[i].key) == 0) {
-      free (status->items[i].key);
-      free (status->items[i].value);
-    } else {
-      status->items[kept++] = status->items[i];
-    }
-  }
-  status->count = kept;
-}
-
-static int parse_lines (const char *text, size_t len, struct dpkg_status *status, struct err *err)
+static int parse_lines (const char *text, size_t len, struct pkg_packages *packages,
+                        struct err *err)
 {
   struct stanza stanza = {0};
   size_t number = 0;
@@ -143,42 +117,36 @@ static int parse_lines (const char *text, size_t len, struct dpkg_status *status
       if (add_line (&stanza, line, number, err) < 0)
         return -err->code;
     } else if (stanza.line) {
-      if (add_stanza (status, &stanza, err) < 0)
+      if (add_stanza (packages, &stanza, err) < 0)
         return -err->code;
       stanza = (struct stanza){0};
     }
   }
-  return stanza.line ? add_stanza (status, &stanza, err) : 0;
+  return stanza.line ? add_stanza (packages, &stanza, err) : 0;
 }
 
-int dpkg_status_parse (const char *text, size_t len, struct dpkg_status *ret_status,
+int dpkg_status_parse (const char *text, size_t len, struct pkg_packages *ret_packages,
                        struct err *err)
 {
-  autodpkgstatus struct dpkg_status status = {0};
+  autopkgpackages struct pkg_packages packages = {0};
 
-  if (parse_lines (text, len, &status, err) < 0)
+  if (parse_lines (text, len, &packages, err) < 0)
     return -err->code;
-  sort_unique (&status);
-  *ret_status = status;
-  status = (struct dpkg_status){0};
+  pkg_packages_sort (&packages);
+  *ret_packages = packages;
+  packages = (struct pkg_packages){0};
   return 0;
 }
 
-int dpkg_status_read (int guest_fd, struct dpkg_status *ret_status, struct err *err)
+int dpkg_status_read (const int *layers, size_t count, struct pkg_packages *ret_packages,
+                      struct err *err)
 {
-  static const char *const layers[] = {"txn/upper", "private", "tree", NULL};
-
-  for (const char *const *layer = layers; *layer; layer++) {
+  for (size_t i = 0; i < count; i++) {
     autofree char *text = NULL, *name = NULL;
     size_t len = 0;
 
-    autoclose int layer_fd = fd_open_dir (guest_fd, *layer);
-    if (layer_fd < 0 && errno == ENOENT)
-      continue;
-    if (layer_fd < 0)
-      return err_errno (err, "open %s", *layer);
     autoclose int fd =
-        fd_open_in_root (layer_fd, "var/lib/dpkg/status", O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+        fd_open_in_root (layers[i], "var/lib/dpkg/status", O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
       continue;
     if (fd < 0)
@@ -190,29 +158,10 @@ int dpkg_status_read (int guest_fd, struct dpkg_status *ret_status, struct err *
       return err_code (err, EINVAL, "var/lib/dpkg/status is not a file");
     name = fd_proc_path (fd, NULL);
     if (fd_read_file (AT_FDCWD, name, DPKG_STATUS_MAX, &text, &len, err) < 0 ||
-        dpkg_status_parse (text, len, ret_status, err) < 0)
+        dpkg_status_parse (text, len, ret_packages, err) < 0)
       return err_wrap (err, "var/lib/dpkg/status");
     return 0;
   }
-  *ret_status = (struct dpkg_status){0};
+  *ret_packages = (struct pkg_packages){0};
   return 0;
-}
-
-size_t dpkg_status_changed (const struct dpkg_status *before, const struct dpkg_status *after)
-{
-  size_t i = 0, j = 0, changed = 0;
-
-  while (i < before->count || j < after->count) {
-    int order = i == before->count  ? 1
-                : j == after->count ? -1
-                                    : strcmp (before->items[i].key, after->items[j].key);
-
-    if (order == 0)
-      changed += strcmp (before->items[i].value, after->items[j].value) != 0;
-    else
-      changed++;
-    i += order <= 0;
-    j += order >= 0;
-  }
-  return changed;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What dpkg says is in a guest: var/lib/dpkg/status, and what changed between two of them.
+/* What dpkg says is in a guest: var/lib/dpkg/status.
  *
  * The file is the guest's, so nothing in it is trusted: stanzas of "Field: value" lines with
  * continuation lines, separated by empty lines (deb822(5)). Everything is bounded, names and
@@ -7,38 +7,19 @@
 #ifndef VG_PKG_DPKG_STATUS_H
 #define VG_PKG_DPKG_STATUS_H
 
-#include "util/cleanup.h"
-#include <stddef.h>
+#include "pkg/changes.h"
 
-enum {
-  DPKG_STATUS_MAX = 256 << 20, /* bytes of a status file */
-  DPKG_PACKAGES_MAX = 1000000,
-  DPKG_FIELD_MAX = 1024, /* bytes of a name, architecture, version or state */
-};
+enum { DPKG_STATUS_MAX = 256 << 20 }; /* bytes of a status file */
 
-struct dpkg_package {
-  char *key;   /* owned; "name:architecture" */
-  char *value; /* owned; "state version": "install ok installed 1.2-3" */
-};
-
-struct dpkg_status {
-  struct dpkg_package *items; /* owned; sorted by key */
-  size_t count;
-};
-
-void dpkg_status_release (struct dpkg_status *status);
-#define autodpkgstatus __attribute__ ((cleanup (dpkg_status_release)))
-
-/* Parses @text. EINVAL with the line number for what is not such a file; a package that is named
- * twice is one. Packages that are not installed and have no configuration left are not counted. */
-int dpkg_status_parse (const char *text, size_t len, struct dpkg_status *ret_status,
+/* Parses @text: key "name:architecture", state as in Status, size from Installed-Size; sorted.
+ * EINVAL with the line number for what is not such a file. Packages that are not installed and have
+ * no configuration left are not counted. */
+int dpkg_status_parse (const char *text, size_t len, struct pkg_packages *ret_packages,
                        struct err *err);
 
-/* Reads the file of the stopped guest open at @guest_fd: from private, else from tree. A guest
- * without dpkg has an empty one. */
-int dpkg_status_read (int guest_fd, struct dpkg_status *ret_status, struct err *err);
-
-/* How many packages were added, removed, or have another version or state. */
-size_t dpkg_status_changed (const struct dpkg_status *before, const struct dpkg_status *after);
+/* Reads the file from the first of the @layers, topmost first, that has it. A guest without dpkg
+ * has no packages. */
+int dpkg_status_read (const int *layers, size_t count, struct pkg_packages *ret_packages,
+                      struct err *err);
 
 #endif

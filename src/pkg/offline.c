@@ -98,7 +98,7 @@ int run_offline (struct vroot *root, struct guest *guest, const struct run_optio
   int ret = transaction_begin (root, guest, err);
   if (ret == 0)
     ret = run_layer (root, guest, options, ret_result, err);
-  if (ret == 0 && !ret_result->container.status)
+  if (ret == 0 && !ret_result->container.failed)
     ret = try_layer (&offline, err);
   return ret_result->committed ? 0 : roll_back (&offline, ret, err);
 }

@@ -16,6 +16,11 @@ static int mount_transaction (void *data, const char *target, struct err *err)
   return transaction_mount (data, target, err);
 }
 
+static int mount_query (void *data, const char *target, struct err *err)
+{
+  return transaction_mount_query (data, target, err);
+}
+
 /* Adds the blocks of everything below @fd; a hard link counts once for each name, as nearly no
  * package has any. */
 static int add_blocks (int fd, uint64_t *bytes, struct err *err)
@@ -75,9 +80,13 @@ static int run_container (struct vroot *root, struct guest *guest,
       .guest_files = true,
       .commands = options->commands,
       .command_count = options->command_count,
+      .judge = options->judge,
+      .judge_data = options->judge_data,
       .dir_fd = guest->fd,
-      .mount = mount_transaction,
+      .mount = options->query ? mount_query : mount_transaction,
       .mount_data = guest,
+      .binds = options->binds,
+      .bind_count = options->bind_count,
       .stdin_fd = options->stdin_fd,
       .output = options->output,
       .output_data = options->output_data,
@@ -88,10 +97,29 @@ static int run_container (struct vroot *root, struct guest *guest,
 int run_layer (struct vroot *root, struct guest *guest, const struct run_options *options,
                struct run_result *ret_result, struct err *err)
 {
-  if (run_container (root, guest, options, &ret_result->container, err) < 0 ||
-      interrupt_check (err) < 0 || measure_layer (guest, &ret_result->written_bytes, err) < 0)
+  if (options->prepare && options->prepare (options->hook_data, guest, err) < 0)
     return -err->code;
-  return 0;
+  if (options->command_count &&
+      run_container (root, guest, options, &ret_result->container, err) < 0)
+    return -err->code;
+  if (interrupt_check (err) < 0)
+    return -err->code;
+  if (ret_result->container.failed)
+    return 0;
+  if (options->accept &&
+      options->accept (options->hook_data, guest, &ret_result->container, err) < 0)
+    return -err->code;
+  return measure_layer (guest, &ret_result->written_bytes, err);
+}
+
+static int run_query (struct vroot *root, struct guest *guest, const struct run_options *options,
+                      struct run_result *ret_result, struct err *err)
+{
+  *ret_result = (struct run_result){0};
+  if (transaction_prepare_query (root, guest, err) < 0 ||
+      run_container (root, guest, options, &ret_result->container, err) < 0)
+    return -err->code;
+  return interrupt_check (err);
 }
 
 static int run_and_commit (struct vroot *root, struct guest *guest,
@@ -100,7 +128,7 @@ static int run_and_commit (struct vroot *root, struct guest *guest,
 {
   if (run_layer (root, guest, options, result, err) < 0)
     return -err->code;
-  if (result->container.status || options->discard)
+  if (result->container.failed || options->discard)
     return 0;
   uint64_t start = clock_us ();
   if (transaction_commit (root, guest, &result->report, err) < 0)
@@ -115,6 +143,8 @@ int run_in_guest (struct vroot *root, struct guest *guest, const struct run_opti
 {
   autoerr struct err abort_err = {0};
 
+  if (options->query)
+    return run_query (root, guest, options, ret_result, err);
   *ret_result = (struct run_result){0};
   if (transaction_begin (root, guest, err) < 0)
     return err_wrap (err, "begin a transaction");

@@ -12,10 +12,23 @@
 struct run_options {
   const struct bundle_command *commands; /* run one after another until one fails */
   size_t command_count;
-  bool discard; /* throw the layer away even when they succeed: read-only commands */
+  enum container_verdict (*judge) (void *data, size_t command, int status); /* see container.h */
+  void *judge_data;
+  bool discard; /* throw the layer away even when they succeed */
+  bool query;   /* a stopped guest: no transaction, but a layer in memory that goes with them */
   int stdin_fd; /* -1: /dev/null */
-  void (*output) (void *data, const char *bytes, size_t len); /* see container.h */
+  const struct bundle_bind *binds; /* see container.h; not in running guests */
+  size_t bind_count;
+  void (*output) (void *data, size_t command, int stream, const char *bytes,
+                  size_t len); /* see container.h */
   void *output_data;
+
+  /* Of a transaction; each may be NULL. @prepare: it has begun, the caller may fill txn/layer.
+   * @accept: the commands have succeeded and nothing is mounted; negative: it is thrown away. */
+  int (*prepare) (void *data, struct guest *guest, struct err *err);
+  int (*accept) (void *data, struct guest *guest, const struct container_result *result,
+                 struct err *err);
+  void *hook_data;
 };
 
 struct run_result {
@@ -32,7 +45,7 @@ void run_result_release (struct run_result *result);
 #define autorunresult __attribute__ ((cleanup (run_result_release)))
 
 /* Runs them on @guest, which is open GUEST_LOCKED. A command that fails is no error of this call:
- * see ret_result->container.status; the guest is as before then. On errors the guest is as before
+ * see ret_result->container.failed; the guest is as before then. On errors the guest is as before
  * as well, unless the text says that the commit is to be finished. ERR_INTERRUPTED after a signal:
  * @ret_result is set then as far as it goes. */
 int run_in_guest (struct vroot *root, struct guest *guest, const struct run_options *options,

@@ -14,6 +14,18 @@ static void file_time (struct timespec *ret_now)
   clock_gettime (CLOCK_REALTIME_COARSE, ret_now);
 }
 
+struct session_output {
+  const struct run_options *options;
+  size_t command;
+};
+
+static void pass_output (void *data, int stream, const char *bytes, size_t len)
+{
+  const struct session_output *output = data;
+
+  output->options->output (output->options->output_data, output->command, stream, bytes, len);
+}
+
 static int run_sessions (struct vroot *root, struct guest *guest, const struct run_options *options,
                          struct container_result *result, struct err *err)
 {
@@ -22,18 +34,28 @@ static int run_sessions (struct vroot *root, struct guest *guest, const struct r
   if (live_info_read (root, guest, &info, err) < 0)
     return -err->code;
   for (size_t i = 0; i < options->command_count; i++) {
+    struct session_output output = {options, i};
     struct session_options session = {
         .command = &options->commands[i],
         .stdin_fd = options->stdin_fd,
-        .output = options->output,
-        .output_data = options->output_data,
+        .output = options->output ? pass_output : NULL,
+        .output_data = &output,
     };
 
     result->commands++;
-    if (session_run (root, guest, &info, &session, &result->status, err) < 0 ||
-        interrupt_check (err) < 0)
-      return -err->code;
-    if (result->status)
+    enum container_verdict verdict = CONTAINER_AGAIN;
+    for (int tries = 0; verdict == CONTAINER_AGAIN && tries < CONTAINER_TRIES; tries++) {
+      if (session_run (root, guest, &info, &session, &result->status, err) < 0 ||
+          interrupt_check (err) < 0)
+        return -err->code;
+      verdict = !result->status  ? CONTAINER_GOOD
+                : options->judge ? options->judge (options->judge_data, i, result->status)
+                                 : CONTAINER_FAILED;
+    }
+    if (i < CONTAINER_STATUSES)
+      result->statuses[i] = result->status;
+    result->failed = verdict == CONTAINER_FAILED;
+    if (result->failed)
       break;
   }
   return 0;
@@ -71,7 +93,7 @@ int run_in_running_guest (struct vroot *root, struct guest *guest,
   *ret_result = (struct run_result){.in_place = true};
   file_time (&since);
   int ret = run_sessions (root, guest, options, &ret_result->container, err);
-  if (options->discard || ret < 0)
+  if (options->discard || options->query || ret < 0)
     return ret;
   /* Also when the last command failed: what was written is there. What cannot be shared is no
    * failure of theirs. */

@@ -43,6 +43,8 @@ struct bundle_command {
   gid_t gid;
   const gid_t *groups; /* the supplementary ones */
   size_t group_count;
+  bool split;        /* where its output is taken: stdout and stderr are told apart */
+  const char *input; /* what it reads from stdin; NULL: what the caller gives to all commands */
 };
 
 struct bundle {

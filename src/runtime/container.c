@@ -22,7 +22,9 @@ struct run {
   const struct container *container; /* borrowed */
   pid_t pid;
   int control_fd;
-  int output_fd;
+  int *outputs;         /* owned; pipes: the reading ends, two for each command; -1 at the end */
+  struct pollfd *polls; /* owned; of control_fd, then of the outputs */
+  size_t output_count;
   int lock_fd;
   struct strbuf report;
   unsigned signals; /* already passed on */
@@ -37,6 +39,7 @@ static int block_signals (sigset_t *ret_old, struct err *err)
   sigaddset (&set, SIGINT);
   sigaddset (&set, SIGTERM);
   sigaddset (&set, SIGHUP);
+  sigaddset (&set, SIGALRM);
   if (sigprocmask (SIG_BLOCK, &set, ret_old) < 0)
     return err_errno (err, "block signals");
   return 0;
@@ -50,8 +53,8 @@ static void forward_signals (struct run *run)
   if (count == run->signals)
     return;
   bool again = run->signals > 0 && clock_seconds_since (run->last_signal_us) < 1.0;
-  unsigned char byte =
-      again || count > run->signals + 1 ? SIGKILL : (unsigned char) interrupt_signal ();
+  int number = interrupt_signal () == SIGALRM ? SIGTERM : interrupt_signal ();
+  unsigned char byte = again || count > run->signals + 1 ? SIGKILL : (unsigned char) number;
   run->signals = count;
   run->last_signal_us = clock_us ();
   /* When the supervisor is gone the report ends, which is seen elsewhere. */
@@ -59,20 +62,21 @@ static void forward_signals (struct run *run)
     return;
 }
 
-/* Reads once from @fd. Returns 1, 0 at the end, negative on errors. */
-static int take (struct run *run, int fd, bool report, struct err *err)
+/* Reads once. Returns 1, 0 at the end, negative on errors. @at: the index in run->polls. */
+static int take (struct run *run, size_t at, struct err *err)
 {
   char buffer[16384];
-  ssize_t n = read (fd, buffer, sizeof buffer);
+  ssize_t n = read (run->polls[at].fd, buffer, sizeof buffer);
 
   if (n < 0)
     return errno == EINTR || errno == EAGAIN ? 1 : err_errno (err, "read from the container");
   if (n == 0)
     return 0;
-  if (report)
+  if (at == 0)
     strbuf_add (&run->report, buffer, (size_t) n);
   else
-    run->container->output (run->container->output_data, buffer, (size_t) n);
+    run->container->output (run->container->output_data, (at - 1) / 2, (at - 1) % 2 ? 2 : 1, buffer,
+                            (size_t) n);
   return 1;
 }
 
@@ -80,24 +84,28 @@ static int take (struct run *run, int fd, bool report, struct err *err)
  * lost between a look at the flag and the wait. */
 static int wait_for_report (struct run *run, const sigset_t *unblocked, struct err *err)
 {
-  struct pollfd polls[2] = {
-      {.fd = run->control_fd, .events = POLLIN},
-      {.fd = run->output_fd, .events = POLLIN},
-  };
+  size_t count = 1 + run->output_count, open = 0;
 
-  while (polls[0].fd >= 0 || polls[1].fd >= 0) {
+  run->polls[0] = (struct pollfd){.fd = run->control_fd, .events = POLLIN};
+  for (size_t i = 0; i < run->output_count; i++)
+    run->polls[1 + i] = (struct pollfd){.fd = run->outputs[i], .events = POLLIN};
+  for (size_t i = 0; i < count; i++)
+    open += run->polls[i].fd >= 0;
+  while (open) {
     forward_signals (run);
-    int n = ppoll (polls, 2, NULL, unblocked);
+    int n = ppoll (run->polls, count, NULL, unblocked);
     if (n < 0 && errno != EINTR)
       return err_errno (err, "wait for the container");
-    for (size_t i = 0; n > 0 && i < 2; i++) {
-      if (!polls[i].revents)
+    for (size_t i = 0; n > 0 && i < count; i++) {
+      if (run->polls[i].fd < 0 || !run->polls[i].revents)
         continue;
-      int more = take (run, polls[i].fd, i == 0, err);
+      int more = take (run, i, err);
       if (more < 0)
         return more;
-      if (!more)
-        polls[i].fd = -1;
+      if (!more) {
+        run->polls[i].fd = -1;
+        open--;
+      }
     }
   }
   return 0;
@@ -109,19 +117,46 @@ static pid_t fork_supervisor (void)
   return (pid_t) syscall (SYS_clone, (long) (CLONE_NEWPID | SIGCHLD), 0L, 0L, 0L, 0L);
 }
 
-static int start (struct run *run, int *control, int *output, struct err *err)
+/* The pipes of the commands; a command that is not split has one for both. @ends gets the writing
+ * ends. */
+static int make_outputs (struct run *run, int *ends, struct err *err)
+{
+  for (size_t i = 0; i < run->output_count; i++) {
+    int pipe[2];
+
+    if (i % 2 && !run->container->commands[i / 2].split) {
+      ends[i] = ends[i - 1];
+      continue;
+    }
+    if (pipe2 (pipe, O_CLOEXEC) < 0)
+      return err_errno (err, "make a pipe");
+    run->outputs[i] = pipe[0];
+    ends[i] = pipe[1];
+  }
+  return 0;
+}
+
+static void close_ends (const struct run *run, const int *ends)
+{
+  for (size_t i = 0; i < run->output_count; i++)
+    if (ends[i] >= 0 && !(i % 2 && ends[i] == ends[i - 1]))
+      close (ends[i]);
+}
+
+static int start (struct run *run, int *control, int *ends, struct err *err)
 {
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0)
     return err_errno (err, "make a socket pair");
-  if (run->container->output && pipe2 (output, O_CLOEXEC) < 0)
-    return err_errno (err, "make a pipe");
+  if (make_outputs (run, ends, err) < 0)
+    return -err->code;
   fflush (stdout);
   run->pid = fork_supervisor ();
   if (run->pid == 0) {
     close (control[0]);
-    if (output[0] >= 0)
-      close (output[0]);
-    supervisor_main (run->container, control[1], output[1], run->lock_fd);
+    for (size_t i = 0; i < run->output_count; i++)
+      if (run->outputs[i] >= 0)
+        close (run->outputs[i]);
+    supervisor_main (run->container, control[1], run->output_count ? ends : NULL, run->lock_fd);
   }
   if (run->pid < 0)
     return err_errno (err, "make a new pid namespace");
@@ -148,20 +183,20 @@ static int read_report (struct run *run, int wait_status, struct container_resul
 static int run_supervisor (struct run *run, const sigset_t *unblocked,
                            struct container_result *ret_result, struct err *err)
 {
-  int control[2] = {-1, -1}, output[2] = {-1, -1}, status = 0;
+  autofree int *ends = xcalloc (run->output_count + 1, sizeof *ends);
+  int control[2] = {-1, -1}, status = 0;
   autoerr struct err wait_err = {0};
 
-  int ret = start (run, control, output, err);
+  for (size_t i = 0; i < run->output_count; i++)
+    ends[i] = -1;
+  int ret = start (run, control, ends, err);
   autoclose int control_fd = control[0];
-  autoclose int output_fd = output[0];
   if (control[1] >= 0)
     close (control[1]);
-  if (output[1] >= 0)
-    close (output[1]);
+  close_ends (run, ends);
   if (ret < 0)
     return ret;
   run->control_fd = control_fd;
-  run->output_fd = output_fd;
   ret = wait_for_report (run, unblocked, err);
   if (ret < 0)
     kill (run->pid, SIGKILL);
@@ -174,10 +209,15 @@ static int run_supervisor (struct run *run, const sigset_t *unblocked,
 int container_run (const struct container *container, struct container_result *ret_result,
                    struct err *err)
 {
+  size_t output_count = container->output ? 2 * container->command_count : 0;
+  autofree int *outputs = xcalloc (output_count + 1, sizeof *outputs);
+  autofree struct pollfd *polls = xcalloc (output_count + 1, sizeof *polls);
   struct run run = {
       .container = container,
       .control_fd = -1,
-      .output_fd = -1,
+      .outputs = outputs,
+      .polls = polls,
+      .output_count = output_count,
       .lock_fd = -1,
       .report = STRBUF_INIT (REPORT_MAX),
       .signals = interrupt_count (),
@@ -185,12 +225,17 @@ int container_run (const struct container *container, struct container_result *r
   autoclose int lock_fd = -1;
   sigset_t unblocked;
 
+  for (size_t i = 0; i < output_count; i++)
+    outputs[i] = -1;
   if (interrupt_check (err) < 0 || cgroup_lock (&lock_fd, err) < 0 ||
       block_signals (&unblocked, err) < 0)
     return -err->code;
   run.lock_fd = lock_fd;
   int ret = run_supervisor (&run, &unblocked, ret_result, err);
   sigprocmask (SIG_SETMASK, &unblocked, NULL);
+  for (size_t i = 0; i < output_count; i++)
+    if (outputs[i] >= 0)
+      close (outputs[i]);
   strbuf_release (&run.report);
   return ret;
 }

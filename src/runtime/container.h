@@ -26,6 +26,15 @@
 
 enum { CONTAINER_GRACE_SECONDS = 10 };
 
+/* Commands whose statuses are kept. */
+enum { CONTAINER_STATUSES = 16, CONTAINER_TRIES = 3 };
+
+enum container_verdict {
+  CONTAINER_FAILED,
+  CONTAINER_GOOD,  /* it succeeded: the next one follows */
+  CONTAINER_AGAIN, /* it succeeded, and is run once more, up to CONTAINER_TRIES times in all */
+};
+
 struct container {
   const char *runtime;  /* path of the runtime's program */
   const char *mount_on; /* an existing directory; all mounts happen on it in the own namespace */
@@ -37,6 +46,10 @@ struct container {
 
   const struct bundle_command *commands; /* run one after another until one fails */
   size_t command_count;
+  /* Has the command number @command failed that ended with @status, which is not 0? Called in the
+   * supervisor, where nothing that it changes stays. NULL: yes. */
+  enum container_verdict (*judge) (void *data, size_t command, int status);
+  void *judge_data;
 
   /* Mounts the root on @target; runs in the supervisor, whose working directory is @dir_fd, as
    * overlay_enter_namespace leaves it. */
@@ -44,19 +57,26 @@ struct container {
   int (*mount) (void *data, const char *target, struct err *err);
   void *mount_data;
 
+  const struct bundle_bind
+      *binds; /* files of the host, more than those of guest_files; read-only */
+  size_t bind_count;
+
   int stdin_fd; /* -1: /dev/null */
-  /* Gets what the commands write to stdout and stderr; NULL: they write to this process's. */
-  void (*output) (void *data, const char *bytes, size_t len);
+  /* Gets what the command number @command writes: @stream is 2 for the stderr of a command that is
+   * split, else 1. NULL: they write to this process's stdout and stderr. */
+  void (*output) (void *data, size_t command, int stream, const char *bytes, size_t len);
   void *output_data;
 };
 
 struct container_result {
-  int status;         /* of the last command that ran: its exit status, or 128 + signal */
-  int signal;         /* the signal that ended it, or 0 */
-  size_t commands;    /* how many ran */
-  uint64_t mount_us;  /* where the time went, in microseconds */
-  uint64_t create_us; /* to make the container run */
-  uint64_t start_us;  /* and the commands in it */
+  int status;  /* of the last command that ran: its exit status, or 128 + signal */
+  bool failed; /* the last one that ran did */
+  int statuses[CONTAINER_STATUSES]; /* of each of the first ones that ran */
+  int signal;                       /* the signal that ended it, or 0 */
+  size_t commands;                  /* how many ran */
+  uint64_t mount_us;                /* where the time went, in microseconds */
+  uint64_t create_us;               /* to make the container run */
+  uint64_t start_us;                /* and the commands in it */
   uint64_t run_us;
   uint64_t delete_us;
 };

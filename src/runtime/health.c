@@ -12,11 +12,12 @@ struct probe {
   struct strbuf output; /* the beginning of what the last try said */
 };
 
-static void take_output (void *data, const char *bytes, size_t len)
+static void take_output (void *data, int stream, const char *bytes, size_t len)
 {
   struct probe *probe = data;
   size_t room = OUTPUT_MAX - 1 - probe->output.len;
 
+  (void) stream;
   strbuf_add (&probe->output, bytes, len < room ? len : room);
 }
 

@@ -65,9 +65,11 @@ static int mount_host (void *data, const char *target, struct err *err)
 }
 
 /* What a runtime says beyond its log is of no use here. */
-static void ignore_output (void *data, const char *bytes, size_t len)
+static void ignore_output (void *data, size_t command, int stream, const char *bytes, size_t len)
 {
   (void) data;
+  (void) command;
+  (void) stream;
   (void) bytes;
   (void) len;
 }

@@ -25,8 +25,8 @@ struct session {
   struct relay in;
   struct relay out;
   struct relay error;
-  int output_fd; /* owned; of the output function, or -1 */
-  int master_fd; /* owned; for the size */
+  int output_fds[2]; /* owned; of the output function, or -1 */
+  int master_fd;     /* owned; for the size */
   int control_fd;
   int signal_fd;
   pid_t pid;
@@ -118,8 +118,13 @@ static int connect_streams (struct session *s, struct session_process *process, 
   if (make_pipe (&out, &process->out_fd, err) < 0)
     return -err->code;
   if (options->output) {
-    s->output_fd = steal_fd (&out);
-    return set_nonblocking (s->output_fd, err);
+    s->output_fds[0] = steal_fd (&out);
+    if (!options->command->split)
+      process->error_fd = process->out_fd;
+    else if (make_pipe (&s->output_fds[1], &process->error_fd, err) < 0 ||
+             set_nonblocking (s->output_fds[1], err) < 0)
+      return -err->code;
+    return set_nonblocking (s->output_fds[0], err);
   }
   if (make_pipe (&error, &process->error_fd, err) < 0 ||
       open_output (&s->out, &out, STDOUT_FILENO, err) < 0 ||
@@ -156,7 +161,8 @@ static int connect_terminal (struct session *s, int master, struct err *err)
 static int refuse (const struct session *s, const char *text, struct err *err)
 {
   if (s->options->output)
-    s->options->output (s->options->output_data, text, strlen (text));
+    s->options->output (s->options->output_data, s->options->command->split ? 2 : 1, text,
+                        strlen (text));
   else if (fd_write_all (STDERR_FILENO, text, strlen (text)) < 0)
     return err_errno (err, "write to the standard error");
   return 0;
@@ -245,6 +251,12 @@ static void take_signal (struct session *s)
   case SIGINT:
     interrupt_record (number);
     break;
+  case SIGALRM:
+    if (!interrupt_has_limit ())
+      break;
+    interrupt_record (number);
+    number = SIGTERM;
+    break;
   default:
     break;
   }
@@ -255,18 +267,18 @@ static void take_signal (struct session *s)
 }
 
 /* Returns how much there was, 0 at the end as well. */
-static size_t take_output (struct session *s)
+static size_t take_output (struct session *s, int at)
 {
   char buffer[OUTPUT_MAX];
-  ssize_t n = read (s->output_fd, buffer, sizeof buffer);
+  ssize_t n = read (s->output_fds[at], buffer, sizeof buffer);
 
   if (n < 0 && (errno == EINTR || errno == EAGAIN))
     return 0;
   if (n <= 0) {
-    close_fd (&s->output_fd);
+    close_fd (&s->output_fds[at]);
     return 0;
   }
-  s->options->output (s->options->output_data, buffer, (size_t) n);
+  s->options->output (s->options->output_data, 1 + at, buffer, (size_t) n);
   return (size_t) n;
 }
 
@@ -274,7 +286,7 @@ enum {
   AT_CONTROL,
   AT_SIGNAL,
   AT_OUTPUT,
-  AT_IN,
+  AT_IN = AT_OUTPUT + 2,
   AT_OUT = AT_IN + 2,
   AT_ERROR = AT_OUT + 2,
   AT_END = AT_ERROR + 2
@@ -285,7 +297,8 @@ static int wait_for_events (struct session *s, struct err *err)
   struct pollfd polls[AT_END] = {
       [AT_CONTROL] = {.fd = s->ended ? -1 : s->control_fd, .events = POLLIN},
       [AT_SIGNAL] = {.fd = s->signal_fd, .events = POLLIN},
-      [AT_OUTPUT] = {.fd = s->output_fd, .events = POLLIN},
+      [AT_OUTPUT] = {.fd = s->output_fds[0], .events = POLLIN},
+      [AT_OUTPUT + 1] = {.fd = s->output_fds[1], .events = POLLIN},
   };
   int timeout = -1;
 
@@ -298,8 +311,9 @@ static int wait_for_events (struct session *s, struct err *err)
     return err_errno (err, "wait for the command");
   if (polls[AT_SIGNAL].revents)
     take_signal (s);
-  if (polls[AT_OUTPUT].revents)
-    take_output (s);
+  for (int i = 0; i < 2; i++)
+    if (polls[AT_OUTPUT + i].revents)
+      take_output (s, i);
   relay_handle (&s->in, polls + AT_IN);
   relay_handle (&s->out, polls + AT_OUT);
   relay_handle (&s->error, polls + AT_ERROR);
@@ -326,13 +340,16 @@ static int drain (struct session *s, struct err *err)
 {
   uint64_t out = s->options->terminal ? UINT64_MAX : s->out.total + bytes_in (s->out.from);
   uint64_t error = s->error.total + bytes_in (s->error.from);
-  uint64_t left = bytes_in (s->output_fd);
   unsigned signals = interrupt_count ();
 
   relay_close (&s->in);
-  for (size_t n; s->output_fd >= 0 && left > 0 && (n = take_output (s)) > 0;)
-    left -= n < left ? n : left;
-  close_fd (&s->output_fd);
+  for (int i = 0; i < 2; i++) {
+    uint64_t left = bytes_in (s->output_fds[i]);
+
+    for (size_t n; s->output_fds[i] >= 0 && left > 0 && (n = take_output (s, i)) > 0;)
+      left -= n < left ? n : left;
+    close_fd (&s->output_fds[i]);
+  }
   if (s->options->terminal)
     s->deadline_us = clock_us () + DRAIN_GRACE_US;
   while (!(drained (&s->out, out) && drained (&s->error, error)) && interrupt_count () == signals &&
@@ -407,8 +424,6 @@ static int start (struct session *s, struct session_process *process, struct err
     process->size = (struct winsize){0};
   if (!s->options->terminal && connect_streams (s, process, err) < 0)
     return -err->code;
-  if (s->options->output)
-    process->error_fd = process->out_fd;
   return fork_process (s, process, err);
 }
 
@@ -428,7 +443,8 @@ static int run_process (struct session *s, struct session_process *process, stru
   terminal_restore (&s->terminal);
   close_fd (&s->control_fd);
   close_fd (&s->master_fd);
-  close_fd (&s->output_fd);
+  close_fd (&s->output_fds[0]);
+  close_fd (&s->output_fds[1]);
   relay_close (&s->in);
   relay_close (&s->out);
   relay_close (&s->error);
@@ -445,7 +461,7 @@ int session_run (struct vroot *root, struct guest *guest, const struct live_info
                       .in = {.from = -1, .to = -1},
                       .out = {.from = -1, .to = -1},
                       .error = {.from = -1, .to = -1},
-                      .output_fd = -1,
+                      .output_fds = {-1, -1},
                       .master_fd = -1,
                       .control_fd = -1};
   autofree char *mount_on = runtime_mount_point (root, err);

@@ -19,8 +19,9 @@ struct session_options {
                        its home directory */
   bool terminal;    /* a pty of the guest, joined to this process's terminal on stdin and stdout */
   int stdin_fd;     /* without a terminal; -1: /dev/null */
-  void (*output) (void *data, const char *bytes, size_t len); /* without a terminal; NULL: this
-                                                                 process's stdout and stderr */
+  /* Without a terminal: gets what the command writes; @stream is 2 for the stderr of a command that
+   * is split, else 1. NULL: this process's stdout and stderr. */
+  void (*output) (void *data, int stream, const char *bytes, size_t len);
   void *output_data;
 };
 

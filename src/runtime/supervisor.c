@@ -23,9 +23,9 @@ static const char policy_rc_d[] = "#!/bin/sh\n"
 struct supervisor {
   const struct container *container; /* borrowed */
   int control_fd;
-  int output_fd;
-  int lock_fd;   /* see util/cgroup.h */
-  int signal_fd; /* SIGCHLD */
+  const int *output_fds; /* borrowed; two for each command, or NULL */
+  int lock_fd;           /* see util/cgroup.h */
+  int signal_fd;         /* SIGCHLD */
   struct oci oci;
   int root_fd; /* the merged root; closed before it is unmounted */
   char *resolv_conf;
@@ -136,19 +136,19 @@ static int wait_for_runtime (void *data, pid_t pid, int *ret_status, struct err 
 }
 
 /* Tells the user through the command's own stderr. */
-static void tell (const struct supervisor *s, const char *text)
+static void tell (const struct supervisor *s, size_t number, const char *text)
 {
-  if (fd_write_all (s->output_fd >= 0 ? s->output_fd : STDERR_FILENO, text, strlen (text)) < 0)
+  int fd = s->output_fds ? s->output_fds[2 * number + 1] : STDERR_FILENO;
+
+  if (fd_write_all (fd, text, strlen (text)) < 0)
     return;
 }
 
 static int write_config (struct supervisor *s, const struct bundle_command *command,
                          struct err *err)
 {
-  struct bundle_bind binds[] = {
-      {s->resolv_conf, "/etc/resolv.conf"},
-      {s->policy, "/usr/sbin/policy-rc.d"},
-  };
+  const size_t own = s->container->guest_files ? 2 : 0;
+  autofree struct bundle_bind *binds = xcalloc (own + s->container->bind_count + 1, sizeof *binds);
   struct bundle bundle = {
       .id = s->container->id,
       .root = s->oci.root_path,
@@ -156,10 +156,16 @@ static int write_config (struct supervisor *s, const struct bundle_command *comm
       .hostname = s->container->hostname,
       .init = s->container->init,
       .binds = binds,
-      .bind_count = s->container->guest_files ? sizeof binds / sizeof binds[0] : 0,
+      .bind_count = own + s->container->bind_count,
   };
   autojson json_object *config = NULL;
 
+  if (own) {
+    binds[0] = (struct bundle_bind){s->resolv_conf, "/etc/resolv.conf"};
+    binds[1] = (struct bundle_bind){s->policy, "/usr/sbin/policy-rc.d"};
+  }
+  for (size_t i = 0; i < s->container->bind_count; i++)
+    binds[own + i] = s->container->binds[i];
   if (bundle_config (&bundle, command, &config, err) < 0)
     return -err->code;
   return json_write_file (s->oci.dir_fd, "config.json", config, err);
@@ -188,13 +194,38 @@ static int start_first (struct supervisor *s, struct err *err)
   return 0;
 }
 
+/* What the command @number has for its three streams. @ret_input is the caller's to close. */
+static int make_streams (struct supervisor *s, const struct bundle_command *command, size_t number,
+                         struct oci_streams *ret_streams, int *ret_input, struct err *err)
+{
+  *ret_streams = (struct oci_streams){s->container->stdin_fd, -1, -1};
+  if (s->output_fds) {
+    ret_streams->out = s->output_fds[2 * number];
+    ret_streams->error = s->output_fds[2 * number + 1];
+  }
+  if (!command->input)
+    return 0;
+  if (fd_write_file (s->oci.dir_fd, "input", command->input, strlen (command->input), 0400, err) <
+      0)
+    return -err->code;
+  *ret_input = fd_open (s->oci.dir_fd, "input", O_RDONLY, 0);
+  if (*ret_input < 0)
+    return err_errno (err, "open the command's input");
+  ret_streams->in = *ret_input;
+  return 0;
+}
+
 /* Makes the command run: as the first process, or beside it. */
-static int start_command (struct supervisor *s, const struct bundle_command *command,
+static int start_command (struct supervisor *s, const struct bundle_command *command, size_t number,
                           struct err *err)
 {
-  const struct oci_streams streams = {s->container->stdin_fd, s->output_fd, s->output_fd};
+  autoclose int input = -1;
+  struct oci_streams streams;
   uint64_t time = clock_us ();
   int ret = 0;
+
+  if (make_streams (s, command, number, &streams, &input, err) < 0)
+    return -err->code;
 
   if (!s->container->init) {
     if (write_config (s, command, err) < 0 || oci_run (&s->oci, &streams, &s->command_pid, err) < 0)
@@ -227,8 +258,9 @@ static int delete_container (struct supervisor *s, struct err *err)
   return ret;
 }
 
-static int run_command (struct supervisor *s, const struct bundle_command *command, struct err *err)
+static int run_command (struct supervisor *s, size_t number, struct err *err)
 {
+  const struct bundle_command *command = &s->container->commands[number];
   autoprogram struct program program = {0};
   autofree char *refusal = NULL;
   int status = 0;
@@ -240,10 +272,10 @@ static int run_command (struct supervisor *s, const struct bundle_command *comma
   s->result.signal = 0;
   s->result.status = status;
   if (status) {
-    tell (s, refusal);
+    tell (s, number, refusal);
     return 0;
   }
-  if (start_command (s, &program.command, err) < 0)
+  if (start_command (s, &program.command, number, err) < 0)
     return -err->code;
   uint64_t time = clock_us ();
   int ret = wait_for (s, s->command_pid, &status, err);
@@ -299,13 +331,35 @@ static int prepare_guest (struct supervisor *s, struct targets *targets, struct 
   return 0;
 }
 
+/* What the end of the command that ran last means. */
+static enum container_verdict judge (struct supervisor *s, size_t number)
+{
+  if (number < CONTAINER_STATUSES)
+    s->result.statuses[number] = s->result.status;
+  if (!s->result.status)
+    return CONTAINER_GOOD;
+  if (s->result.signal || !s->container->judge)
+    return CONTAINER_FAILED;
+  return s->container->judge (s->container->judge_data, number, s->result.status);
+}
+
 static int run_commands (struct supervisor *s, struct err *err)
 {
-  for (size_t i = 0; i < s->container->command_count; i++) {
-    if (run_command (s, &s->container->commands[i], err) < 0)
+  unsigned tries = 0;
+
+  for (size_t i = 0; i < s->container->command_count;) {
+    if (run_command (s, i, err) < 0)
       return -err->code;
-    if (s->result.status || s->stopping || s->killed)
+    enum container_verdict verdict = judge (s, i);
+    s->result.failed = verdict == CONTAINER_FAILED;
+    if (s->result.failed || s->stopping || s->killed)
       break;
+    bool again = verdict == CONTAINER_AGAIN && ++tries < CONTAINER_TRIES;
+    s->result.commands -= again;
+    if (again)
+      continue;
+    tries = 0;
+    i++;
   }
   return s->first_pid ? delete_container (s, err) : 0;
 }
@@ -367,13 +421,14 @@ static int set_up (struct supervisor *s, struct err *err)
   return 0;
 }
 
-void supervisor_main (const struct container *container, int control_fd, int output_fd, int lock_fd)
+void supervisor_main (const struct container *container, int control_fd, const int *output_fds,
+                      int lock_fd)
 {
   struct err err = {0};
   struct supervisor s = {
       .container = container,
       .control_fd = control_fd,
-      .output_fd = output_fd,
+      .output_fds = output_fds,
       .lock_fd = lock_fd,
       .signal_fd = -1,
       .oci = {.runtime = container->runtime,

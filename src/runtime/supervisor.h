@@ -12,9 +12,10 @@ struct supervisor_report {
 };
 
 /* The supervisor's life, as process 1 of a new pid namespace; @control_fd is its end of a stream
- * socket: the caller writes signal numbers, one byte each, and reads the report. @output_fd: where
- * the commands' output goes, or -1. @lock_fd: see util/cgroup.h. */
-void supervisor_main (const struct container *container, int control_fd, int output_fd, int lock_fd)
-    __attribute__ ((noreturn));
+ * socket: the caller writes signal numbers, one byte each, and reads the report. @output_fds:
+ * where stdout and stderr of each command go, two for each; NULL: to this process's. @lock_fd: see
+ * util/cgroup.h. */
+void supervisor_main (const struct container *container, int control_fd, const int *output_fds,
+                      int lock_fd) __attribute__ ((noreturn));
 
 #endif

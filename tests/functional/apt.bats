@@ -43,8 +43,8 @@ teardown_file () {
     [ "$(row "$guest" bytes_written)" -gt 50000 ]
     [ -s "$(row "$guest" log)" ]
   done
-  [ "$(row web1 bytes_shared)" -lt "$(row web2 bytes_shared)" ]
-  [ "$(row web3 bytes_shared)" -ge 50000 ]
+  # Who came second and third gave back what the first one brought.
+  [ "$(json '[.guests[].bytes_shared] | add')" -ge 100000 ]
   same_inode "$VGUEST_ROOT"/guests/web[1-3]/tree/usr/lib/vgtest/data
   same_inode "$VGUEST_ROOT"/guests/web[1-3]/tree/usr/bin/vgtest
   # What the others use is as it was.
@@ -220,7 +220,7 @@ teardown_file () {
   publish web2 'sleep 300' 2.5
   vapt-get -q web2 -- update
   bits web2 >"$T/before"
-  vapt-get --json 'web[1-3]' -- upgrade >"$T/out" 2>"$T/err" 3>&- &
+  vapt-get --json -j 1 'web[1-3]' -- upgrade >"$T/out" 2>"$T/err" 3>&- &
   pid=$!
   for _ in {1..200}; do
     [ "$(version web1)" = 2.0 ] && grep -qs "Setting up vgtest" "$VGUEST_ROOT"/guests/web2/log/* && break

@@ -7,14 +7,17 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  autodpkgstatus struct dpkg_status before = {0}, after = {0};
+  autopkgpackages struct pkg_packages before = {0}, after = {0};
   autoerr struct err err = {0};
   const char *text = (const char *) data;
   size_t half = size / 2;
 
+  autopkgchanges struct pkg_changes there = {0}, back = {0};
+
   if (dpkg_status_parse (text, half, &before, &err) == 0 &&
       dpkg_status_parse (text + half, size - half, &after, &err) == 0 &&
-      dpkg_status_changed (&before, &after) != dpkg_status_changed (&after, &before))
+      pkg_changes_between (&before, &after, &there, &err) == 0 &&
+      pkg_changes_between (&after, &before, &back, &err) == 0 && there.count != back.count)
     abort ();
   return 0;
 }

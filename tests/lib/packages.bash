@@ -80,10 +80,11 @@ version () {
 }
 
 # Every bit of a guest's layers. Not ctime, which changes when others link to the same inode, and
-# not the origin that the kernel notes on private directories, which says nothing without a mount.
+# not the origin and impure that the kernel notes on private directories, which say nothing without
+# a mount.
 bits () {
   tar -C "$VGUEST_ROOT/guests/$1" --sort=name --xattrs --xattrs-include='*' \
-    --xattrs-exclude='trusted.overlay.origin' --acls --numeric-owner \
+    --xattrs-exclude='trusted.overlay.origin' --xattrs-exclude='trusted.overlay.impure' --acls --numeric-owner \
     --pax-option=delete=atime,delete=ctime -cf - tree private | sha256sum
 }
 

@@ -21,7 +21,7 @@ static struct pkgcache *open_cache (void)
   return cache;
 }
 
-static void fetch (struct pkg_file *files, size_t count, enum pkgcache_trust trust,
+static void fetch (struct pkgcache_file *files, size_t count, enum pkgcache_trust trust,
                    struct pkgcache_report *ret_report)
 {
   autopkgcache struct pkgcache *cache = open_cache ();
@@ -32,19 +32,19 @@ static void fetch (struct pkg_file *files, size_t count, enum pkgcache_trust tru
   assert_int_equal (pkgcache_fetch (cache, files, count, &options, ret_report, &err), 0);
 }
 
-static struct pkg_file want_data (void)
+static struct pkgcache_file want_data (void)
 {
-  return (struct pkg_file){
+  return (struct pkgcache_file){
       .uri = uri, .name = "data.deb", .size = SIZE, .hash_kind = "SHA256", .hash = data_hex};
 }
 
-static struct pkg_file want_small (void)
+static struct pkgcache_file want_small (void)
 {
-  return (struct pkg_file){.uri = small_uri,
-                           .name = "small.deb",
-                           .size = OTHER_SIZE,
-                           .hash_kind = "SHA256",
-                           .hash = small_hex};
+  return (struct pkgcache_file){.uri = small_uri,
+                                .name = "small.deb",
+                                .size = OTHER_SIZE,
+                                .hash_kind = "SHA256",
+                                .hash = small_hex};
 }
 
 /* The path of a cached file below the root: the caller's. */
@@ -83,7 +83,7 @@ static void damage (const char *hex, char with)
 
 static void each_file_is_fetched_once (void **state)
 {
-  struct pkg_file files[] = {want_data (), want_small (), want_data (), want_data ()};
+  struct pkgcache_file files[] = {want_data (), want_small (), want_data (), want_data ()};
   autofree char *path = cached (data_hex), *dir = xasprintf ("cache/packages/%.2s", data_hex);
   struct pkgcache_report report;
   struct stat st;
@@ -112,13 +112,13 @@ static void each_file_is_fetched_once (void **state)
   for (size_t i = 0; i < 4; i++)
     assert_int_equal (files[i].state, PKG_FILE_CACHED);
   assert_int_equal (httpd_logged (&httpd, "GET"), 2);
-  pkg_files_release (files, 4);
+  pkgcache_files_release (files, 4);
 }
 
 static void failures_stay_with_their_files (void **state)
 {
-  struct pkg_file files[] = {want_data (),  want_small (), want_small (),
-                             want_small (), want_data (),  want_data ()};
+  struct pkgcache_file files[] = {want_data (),  want_small (), want_small (),
+                                  want_small (), want_data (),  want_data ()};
   autofree char *missing = httpd_url (&httpd, HTTPD_HTTP, "missing");
   struct pkgcache_report report;
   char wrong[CHECKSUM_TEXT_SIZE], upper[CHECKSUM_TEXT_SIZE];
@@ -148,7 +148,7 @@ static void failures_stay_with_their_files (void **state)
   assert_int_equal (files[3].outcome, FETCH_FORBIDDEN);
   assert_int_equal (files[5].outcome, FETCH_MISMATCH);
   assert_non_null (strstr (files[5].error, "300000 bytes, expected are 300001"));
-  pkg_files_release (files, 6);
+  pkgcache_files_release (files, 6);
 }
 
 /* What most of them name is asked first; one wrong size does not spoil it. */
@@ -156,7 +156,7 @@ static void the_others_uris_serve_as_mirrors (void **state)
 {
   autofree char *missing = httpd_url (&httpd, HTTPD_HTTP, "missing");
   autofree char *wrong = httpd_url (&httpd, HTTPD_HTTP, "data.other");
-  struct pkg_file files[] = {want_data (), want_data (), want_data ()};
+  struct pkgcache_file files[] = {want_data (), want_data (), want_data ()};
   const char *const mirrors[] = {uri, NULL};
   struct pkgcache_report report;
 
@@ -175,12 +175,12 @@ static void the_others_uris_serve_as_mirrors (void **state)
   assert_int_equal (httpd_logged (&httpd, "data.other"), 1);
   assert_int_equal (httpd_logged (&httpd, "missing"), 1);
   assert_int_equal (files[2].state, PKG_FILE_FETCHED);
-  pkg_files_release (files, 3);
+  pkgcache_files_release (files, 3);
 }
 
 static void weak_digests (void **state)
 {
-  struct pkg_file files[] = {want_small (), want_small (), want_small ()};
+  struct pkgcache_file files[] = {want_small (), want_small (), want_small ()};
   autofree char *path = cached (small_hex);
   struct pkgcache_report report;
 
@@ -206,12 +206,12 @@ static void weak_digests (void **state)
   fetch (files, 3, PKGCACHE_WEAK, &report);
   assert_int_equal (report.failed, 3);
   assert_int_equal (files[0].outcome, FETCH_MISMATCH);
-  pkg_files_release (files, 3);
+  pkgcache_files_release (files, 3);
 }
 
 static void damage_is_found (void **state)
 {
-  struct pkg_file files[] = {want_data ()};
+  struct pkgcache_file files[] = {want_data ()};
   autofree char *path = cached (data_hex);
   struct pkgcache_report report;
 
@@ -233,13 +233,13 @@ static void damage_is_found (void **state)
   assert_int_equal (report.damaged + report.fetched, 0);
   fetch (files, 1, PKGCACHE_STRONG, &report);
   assert_int_equal (report.read_again, !have_attributes);
-  pkg_files_release (files, 1);
+  pkgcache_files_release (files, 1);
 }
 
 /* After a week, whatever is written down. */
 static void it_is_read_again_after_a_while (void **state)
 {
-  struct pkg_file files[] = {want_data ()};
+  struct pkgcache_file files[] = {want_data ()};
   autofree char *path = cached (data_hex);
   struct pkgcache_report report;
   int64_t record[7];
@@ -261,12 +261,12 @@ static void it_is_read_again_after_a_while (void **state)
   assert_int_equal (fsetxattr (fd, "trusted.vguest.verified", record, sizeof record, 0), 0);
   fetch (files, 1, PKGCACHE_STRONG, &report);
   assert_int_equal (report.read_again, 1);
-  pkg_files_release (files, 1);
+  pkgcache_files_release (files, 1);
 }
 
 static void links (void **state)
 {
-  struct pkg_file files[] = {want_data (), want_small ()};
+  struct pkgcache_file files[] = {want_data (), want_small ()};
   autopkgcache struct pkgcache *cache = NULL;
   autofree char *path = cached (data_hex);
   struct pkgcache_report report;
@@ -304,12 +304,12 @@ static void links (void **state)
   assert_int_equal (pkgcache_link (cache, &files[0], httpd.dir_fd, "b.deb", &err), -ESTALE);
   assert_non_null (strstr (err.msg, "is gone"));
   assert_false (exists ("b.deb"));
-  pkg_files_release (files, 2);
+  pkgcache_files_release (files, 2);
 }
 
 static void full_inodes_are_copied (void **state)
 {
-  struct pkg_file files[] = {want_small ()};
+  struct pkgcache_file files[] = {want_small ()};
   autopkgcache struct pkgcache *cache = NULL;
   autofree char *path = cached (small_hex);
   struct pkgcache_report report;
@@ -337,14 +337,14 @@ static void full_inodes_are_copied (void **state)
     assert_file ("copy", data, OTHER_SIZE);
   }
   assert_int_equal (fd_remove_tree (httpd.dir_fd, "links", &err), 0);
-  pkg_files_release (files, 1);
+  pkgcache_files_release (files, 1);
   if (links == 65001)
     skip (); /* no limit to be met here */
 }
 
 static void only_what_is_cached (void **state)
 {
-  struct pkg_file files[] = {want_data (), want_small ()};
+  struct pkgcache_file files[] = {want_data (), want_small ()};
   struct pkgcache_options options = {.cached_only = true};
   autopkgcache struct pkgcache *cache = NULL;
   struct pkgcache_report report;
@@ -366,7 +366,7 @@ static void only_what_is_cached (void **state)
   files[1].hash = NULL;
   fetch (files, 2, PKGCACHE_ANY, &report);
   assert_int_equal (files[1].state, PKG_FILE_FAILED);
-  pkg_files_release (files, 2);
+  pkgcache_files_release (files, 2);
 }
 
 /* Several processes want the same files at once: each is fetched once. */
@@ -380,14 +380,14 @@ static void run_processes (bool weak)
     pids[i] = fork ();
     if (pids[i] == 0) {
       autofree char *slow = xasprintf ("%s?slow=50000", uri);
-      struct pkg_file files[] = {want_data (), want_small ()};
+      struct pkgcache_file files[] = {want_data (), want_small ()};
       struct pkgcache_report report;
 
       files[0].uri = slow;
       if (weak)
         files[0].hash = NULL;
       fetch (files, 2, PKGCACHE_ANY, &report);
-      pkg_files_release (files, 2);
+      pkgcache_files_release (files, 2);
       free (slow);
       slow = NULL;
       _exit (report.failed != 0 || report.cached + report.fetched != 2);
@@ -413,7 +413,7 @@ static void processes_share_the_work (void **state)
 
 static void pruning (void **state)
 {
-  struct pkg_file files[] = {want_data (), want_small ()};
+  struct pkgcache_file files[] = {want_data (), want_small ()};
   autofree char *path = cached (data_hex), *small = cached (small_hex);
   autofree char *part = xasprintf ("%s.part", path);
   struct timespec old[] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
@@ -446,7 +446,7 @@ static void pruning (void **state)
   assert_int_equal (faccessat (root.fd, path, F_OK, 0), 0);
   assert_int_equal (pkgcache_prune (&root, 0, false, &pruned, &err), 1);
   assert_int_equal (pruned.files, 1);
-  pkg_files_release (files, 2);
+  pkgcache_files_release (files, 2);
 }
 
 static int setup (void **state)

@@ -15,6 +15,7 @@ static const char before_text[] = "Package: libc6\n"
                                   "STATUS: install ok installed\n"
                                   "Architecture: amd64\n"
                                   "Version:2.10-3  \n"
+                                  "Installed-Size: 77\n"
                                   "\n"
                                   "Package: gone\n"
                                   "Status: purge ok not-installed\n"
@@ -25,23 +26,35 @@ static const char before_text[] = "Package: libc6\n"
                                   "Architecture: all\n"
                                   "Version: 1\n";
 
-static int parse (const char *text, struct dpkg_status *status, struct err *err)
+static int parse (const char *text, struct pkg_packages *status, struct err *err)
 {
   return dpkg_status_parse (text, strlen (text), status, err);
 }
 
+static size_t changed (const struct pkg_packages *before, const struct pkg_packages *after)
+{
+  autopkgchanges struct pkg_changes changes = {0};
+  autoerr struct err err = {0};
+
+  assert_int_equal (pkg_changes_between (before, after, &changes, &err), 0);
+  return changes.count;
+}
+
 static void fields_are_found_and_sorted (void **state)
 {
-  autodpkgstatus struct dpkg_status status = {0};
+  autopkgpackages struct pkg_packages status = {0};
   autoerr struct err err = {0};
 
   (void) state;
   assert_int_equal (parse (before_text, &status, &err), 0);
   assert_int_equal (status.count, 3);
   assert_string_equal (status.items[0].key, "hello:amd64");
-  assert_string_equal (status.items[0].value, "install ok installed 2.10-3");
+  assert_string_equal (status.items[0].version, "2.10-3");
+  assert_string_equal (status.items[0].state, "install ok installed");
+  assert_int_equal (status.items[0].size, 77 * 1024);
   assert_string_equal (status.items[1].key, "libc6:amd64");
-  assert_string_equal (status.items[1].value, "install ok installed 2.36-9");
+  assert_string_equal (status.items[1].version, "2.36-9");
+  assert_int_equal (status.items[1].size, 0);
   assert_string_equal (status.items[2].key, "rest:all");
 }
 
@@ -54,22 +67,22 @@ static void changes_are_counted (void **state)
                                    "Architecture: amd64\nVersion: 2.10-4\n\n"
                                    "Package: new\nStatus: install ok installed\n"
                                    "Architecture: all\nVersion: 1\n\n";
-  autodpkgstatus struct dpkg_status before = {0}, after = {0}, none = {0};
+  autopkgpackages struct pkg_packages before = {0}, after = {0}, none = {0};
   autoerr struct err err = {0};
 
   (void) state;
   assert_int_equal (parse (before_text, &before, &err), 0);
   assert_int_equal (parse (after_text, &after, &err), 0);
-  assert_int_equal (dpkg_status_changed (&before, &after), 3);
-  assert_int_equal (dpkg_status_changed (&after, &before), 3);
-  assert_int_equal (dpkg_status_changed (&before, &before), 0);
-  assert_int_equal (dpkg_status_changed (&none, &after), 3);
-  assert_int_equal (dpkg_status_changed (&none, &none), 0);
+  assert_int_equal (changed (&before, &after), 3);
+  assert_int_equal (changed (&after, &before), 3);
+  assert_int_equal (changed (&before, &before), 0);
+  assert_int_equal (changed (&none, &after), 3);
+  assert_int_equal (changed (&none, &none), 0);
 }
 
 static void a_state_alone_is_a_change (void **state)
 {
-  autodpkgstatus struct dpkg_status before = {0}, after = {0};
+  autopkgpackages struct pkg_packages before = {0}, after = {0};
   autoerr struct err err = {0};
 
   (void) state;
@@ -77,12 +90,12 @@ static void a_state_alone_is_a_change (void **state)
                     0);
   assert_int_equal (parse ("Package: a\nStatus: install ok installed\nVersion: 1\n", &after, &err),
                     0);
-  assert_int_equal (dpkg_status_changed (&before, &after), 1);
+  assert_int_equal (changed (&before, &after), 1);
 }
 
 static void twice_the_same_package_counts_once (void **state)
 {
-  autodpkgstatus struct dpkg_status status = {0};
+  autopkgpackages struct pkg_packages status = {0};
   autoerr struct err err = {0};
 
   (void) state;
@@ -95,7 +108,7 @@ static void twice_the_same_package_counts_once (void **state)
 
 static void nonsense_is_refused_with_its_line (void **state)
 {
-  autofree char *longest = xcalloc (1, DPKG_FIELD_MAX + 64);
+  autofree char *longest = xcalloc (1, PKG_WORD_MAX + 64);
   static const struct {
     const char *text;
     const char *where;
@@ -108,7 +121,7 @@ static void nonsense_is_refused_with_its_line (void **state)
 
   (void) state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    autodpkgstatus struct dpkg_status status = {0};
+    autopkgpackages struct pkg_packages status = {0};
     autoerr struct err err = {0};
 
     assert_int_equal (parse (cases[i].text, &status, &err), -EINVAL);
@@ -116,8 +129,8 @@ static void nonsense_is_refused_with_its_line (void **state)
     assert_int_equal (status.count, 0);
   }
   memcpy (longest, "Package: ", 9);
-  memset (longest + 9, 'x', DPKG_FIELD_MAX + 1);
-  autodpkgstatus struct dpkg_status status = {0};
+  memset (longest + 9, 'x', PKG_WORD_MAX + 1);
+  autopkgpackages struct pkg_packages status = {0};
   autoerr struct err err = {0};
   assert_int_equal (parse (longest, &status, &err), -EINVAL);
   err_release (&err);
@@ -126,7 +139,7 @@ static void nonsense_is_refused_with_its_line (void **state)
 
 static void an_empty_file_has_no_packages (void **state)
 {
-  autodpkgstatus struct dpkg_status status = {0};
+  autopkgpackages struct pkg_packages status = {0};
   autoerr struct err err = {0};
 
   (void) state;

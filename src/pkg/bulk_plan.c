@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The phases in which one guest is asked for all of the same state. */
+#include "bulk_internal.h"
+#include "pkg/find.h"
+#include "util/interrupt.h"
+
+/* The group of @key, made with the row as its leader when it is the first; with @alone always. */
+static int join_group (struct bulk_groups *groups, const struct digest *key,
+                       const struct pkg_driver *driver, size_t row, bool alone)
+{
+  for (size_t i = 0; i < groups->count && !alone; i++)
+    if (groups->items[i].driver == driver && digest_equal (&groups->items[i].key, key)) {
+      groups->items[i].members++;
+      return (int) i;
+    }
+  groups->items = xreallocarray (groups->items, groups->count + 1, sizeof groups->items[0]);
+  groups->items[groups->count] = (struct bulk_group){
+      .key = alone ? (struct digest){{0}} : *key,
+      .driver = driver,
+      .leader = row,
+      .members = 1,
+  };
+  return (int) groups->count++;
+}
+
+/* Which group of a row the phase is about. */
+static int *group_of (struct bulk_work *work, const struct bulk *bulk,
+                      const struct bulk_groups *groups)
+{
+  return groups == &bulk->lists   ? &work->lists
+         : groups == &bulk->plans ? &work->plan
+                                  : &work->cache;
+}
+
+/* What went wrong in the leader went wrong for all members: each in its own words of it. */
+static void fail_group (struct bulk *bulk, struct bulk_groups *groups, int number,
+                        const struct err *cause)
+{
+  struct bulk_group *group = &groups->items[number];
+  const char *leader = bulk->report->rows[group->leader].name;
+
+  group->failed = true;
+  for (size_t i = 0; i < bulk->count; i++) {
+    autoerr struct err err = {0};
+
+    if (!bulk_is_open (bulk, i) || *group_of (&bulk->works[i], bulk, groups) != number)
+      continue;
+    if (i == group->leader)
+      err_code (&err, cause->code, "%s", err_text (cause));
+    else
+      err_code (&err, cause->code, "%s (in %s, for all in the same state)", err_text (cause),
+                leader);
+    if (bulk->works[i].log.fd >= 0)
+      runlog_note (&bulk->works[i].log, "%s; the guest is as before", err_text (&err));
+    bulk_end_row (bulk, i, &err);
+  }
+}
+
+/* Runs @run in the leader of each group. */
+static void ask_leaders (struct bulk *bulk, struct bulk_groups *groups,
+                         int (*run) (struct bulk *bulk, size_t row, const struct bulk_group *group,
+                                     struct err *err),
+                         void (*end) (struct bulk *bulk, const struct bulk_task *task,
+                                      json_object *result, const struct err *err))
+{
+  autofree struct bulk_task *items = xcalloc (groups->count + 1, sizeof *items);
+  struct bulk_tasks tasks = {.items = items, .count = groups->count, .run = run, .end = end};
+  autoerr struct err err = {0};
+
+  for (size_t i = 0; i < groups->count; i++)
+    items[i] = (struct bulk_task){groups->items[i].leader, &groups->items[i], (int) i};
+  if (bulk_run_tasks (bulk, &tasks, &err) < 0 && err.code != ERR_INTERRUPTED)
+    for (size_t i = 0; i < groups->count; i++)
+      fail_group (bulk, groups, (int) i, &err);
+}
+
+/* Must metadata be fetched for it? 1, 0 or negative. */
+static int wants_refresh (const struct bulk *bulk, size_t index, struct err *err)
+{
+  const struct bulk_work *work = &bulk->works[index];
+  const struct pkg_request *request = work->request;
+  const struct pkg_driver *driver = bulk->report->rows[index].driver;
+
+  if (!driver->lists_dir || bulk->options->refresh == BULK_REFRESH_NEVER)
+    return 0;
+  if (request->refresh || bulk->options->refresh == BULK_REFRESH_ALWAYS)
+    return 1;
+  if (!request->needs_lists)
+    return 0;
+  int has = pkg_has_lists (work->guest, driver, err);
+  return has < 0 ? has : !has;
+}
+
+static void end_refresh (struct bulk *bulk, const struct bulk_task *task, json_object *result,
+                         const struct err *err)
+{
+  (void) result;
+  if (err->code)
+    fail_group (bulk, &bulk->lists, task->number, err);
+  else
+    bulk->report->refreshes++;
+}
+
+static void note (struct bulk *bulk, size_t index, const char *text)
+{
+  if (bulk->works[index].log.fd >= 0)
+    runlog_note (&bulk->works[index].log, "%s", text);
+  if (bulk->options->on_note)
+    bulk->options->on_note (bulk->options->data, index, text);
+}
+
+void bulk_refresh (struct bulk *bulk)
+{
+  for (size_t i = 0; i < bulk->count; i++) {
+    struct bulk_row *row = &bulk->report->rows[i];
+    struct bulk_work *work = &bulk->works[i];
+    autoerr struct err err = {0};
+    int wants = bulk_is_open (bulk, i) ? wants_refresh (bulk, i, &err) : 0;
+
+    if (wants < 0)
+      bulk_end_row (bulk, i, &err);
+    if (wants <= 0)
+      continue;
+    if (!work->request->refresh && bulk->options->refresh == BULK_REFRESH_IF_NONE)
+      note (bulk, i, "the guest has no package lists: they are fetched first");
+    /* A running guest keeps its own; where it is asked for that itself, it is not asked twice. */
+    work->refreshes = row->mode != BULK_STOPPED;
+    if (work->refreshes && work->request->refresh)
+      continue;
+    work->lists = join_group (&bulk->lists, &work->state, row->driver, i, work->refreshes);
+  }
+  for (size_t i = 0; i < bulk->lists.count; i++)
+    if (!bulk->works[bulk->lists.items[i].leader].refreshes)
+      bulk->lists.items[i].dir = xasprintf ("lists-%zu", i);
+  if (!bulk->lists.count)
+    return;
+  bulk_tell_phase (bulk, "refresh");
+  ask_leaders (bulk, &bulk->lists, task_refresh, end_refresh);
+}
+
+static int read_plan (struct bulk *bulk, int number, json_object *result, struct err *err)
+{
+  struct bulk_group *group = &bulk->plans.items[number];
+  json_object *changes = NULL, *files = NULL;
+
+  if (!result || !json_object_object_get_ex (result, "files", &files))
+    return err_code (err, EIO, "the plan did not come");
+  if (pkg_files_from_json (files, &group->files, err) < 0)
+    return -err->code;
+  if (!json_object_object_get_ex (result, "changes", &changes))
+    return 0;
+  for (size_t i = 0; i < bulk->count; i++) {
+    struct bulk_row *row = &bulk->report->rows[i];
+
+    if (!bulk_is_open (bulk, i) || bulk->works[i].plan != number)
+      continue;
+    row->planned = true;
+    if (pkg_changes_from_json (changes, &row->plan, err) < 0)
+      return -err->code;
+  }
+  return 0;
+}
+
+static void end_plan (struct bulk *bulk, const struct bulk_task *task, json_object *result,
+                      const struct err *cause)
+{
+  autoerr struct err err = {0};
+
+  bulk->report->plans++;
+  if (cause->code)
+    fail_group (bulk, &bulk->plans, task->number, cause);
+  else if (read_plan (bulk, task->number, result, &err) < 0)
+    fail_group (bulk, &bulk->plans, task->number, &err);
+}
+
+/* Upgrades of what needs none are finished here. */
+static void end_idle (struct bulk *bulk)
+{
+  for (size_t i = 0; i < bulk->count; i++) {
+    struct bulk_row *row = &bulk->report->rows[i];
+    struct bulk_work *work = &bulk->works[i];
+
+    if (!bulk_is_open (bulk, i) || !row->planned || row->plan.count || !work->request->idle ||
+        (work->lists != NO_GROUP && row->driver->keep_lists) || bulk->options->check)
+      continue;
+    row->outcome = BULK_UNCHANGED;
+    row->exit_status = 0;
+    runlog_note (&work->log, "nothing to do");
+    bulk_end_row (bulk, i, NULL);
+  }
+}
+
+void bulk_plan (struct bulk *bulk)
+{
+  for (size_t i = 0; i < bulk->count; i++) {
+    struct bulk_row *row = &bulk->report->rows[i];
+    struct bulk_work *work = &bulk->works[i];
+    if (!bulk_is_open (bulk, i) || work->request->refresh)
+      continue;
+    /* All of one state have got the same metadata. */
+    work->plan = join_group (&bulk->plans, &work->state, row->driver, i, row->mode != BULK_STOPPED);
+  }
+  if (!bulk->plans.count)
+    return;
+  bulk_tell_phase (bulk, "plan");
+  ask_leaders (bulk, &bulk->plans, task_plan, end_plan);
+  if (!interrupt_pending ())
+    end_idle (bulk);
+}
+
+static void end_download (struct bulk *bulk, const struct bulk_task *task, json_object *result,
+                          const struct err *err)
+{
+  (void) result;
+  if (err->code)
+    fail_group (bulk, &bulk->caches, task->number, err);
+}
+
+/* Where a manager does not tell what it would download, it downloads in one guest for all of the
+ * same state. With a single one there is nothing to gain. */
+void bulk_manager_downloads (struct bulk *bulk)
+{
+  for (size_t i = 0; i < bulk->count; i++) {
+    struct bulk_row *row = &bulk->report->rows[i];
+    struct bulk_work *work = &bulk->works[i];
+
+    if (bulk_is_open (bulk, i) && row->driver->cache_dir && row->mode == BULK_STOPPED &&
+        work->plan != NO_GROUP && work->request->needs_lists &&
+        bulk->plans.items[work->plan].members > 1 && !(row->planned && !row->plan.count))
+      work->cache = join_group (&bulk->caches, &work->state, row->driver, i, /* alone= */ false);
+  }
+  for (size_t i = 0; i < bulk->caches.count; i++)
+    bulk->caches.items[i].dir = xasprintf ("cache-%zu", i);
+  if (!bulk->caches.count)
+    return;
+  bulk_tell_phase (bulk, "download");
+  ask_leaders (bulk, &bulk->caches, task_download, end_download);
+}

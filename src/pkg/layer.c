@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layer.h"
+#include "tree/clone.h"
+#include "tree/layer.h"
+#include "util/copy.h"
+#include "util/dirread.h"
+#include "util/fd.h"
+#include "util/xattr.h"
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+static int open_lower (struct guest *guest, struct lower *ret_lower, struct err *err)
+{
+  ret_lower->priv = fd_open_dir (guest->fd, "private");
+  ret_lower->tree = fd_open_dir (guest->fd, "tree");
+  if (ret_lower->priv < 0 || ret_lower->tree < 0)
+    return err_errno (err, "open the layers of guest %s", guest->name);
+  return 0;
+}
+
+/* Is there anything but a directory at @name? */
+static int refuse_other (const struct lower *lower, const char *name, struct err *err)
+{
+  const int layers[] = {lower->priv, lower->tree};
+  struct stat st;
+
+  for (size_t i = 0; i < 2; i++)
+    if (layers[i] >= 0 && fstatat (layers[i], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !S_ISDIR (st.st_mode))
+      return err_code (err, ENOTDIR, "%s is no directory in the guest", name);
+  return 0;
+}
+
+static int make_opaque (int fd, struct err *err)
+{
+  if (fsetxattr (fd, XATTR_OVERLAY "opaque", "y", 1, 0) < 0)
+    return err_errno (err, "make a directory of a layer opaque");
+  return 0;
+}
+
+/* Makes the directory @path below @top_fd, part by part; each that is new gets the metadata of the
+ * one in @lower, which is followed. Returns the last one's descriptor, or negative. */
+static int make_path (int top_fd, const char *path, struct lower *lower, struct err *err)
+{
+  autoclose int fd = fcntl (top_fd, F_DUPFD_CLOEXEC, 3);
+
+  if (fd < 0)
+    return err_errno (err, "duplicate a descriptor");
+  while (*path) {
+    size_t len = strcspn (path, "/");
+    autofree char *name = xstrndup (path, len);
+    struct lower child = {-1, -1};
+
+    if (refuse_other (lower, name, err) < 0 || lower_child (lower, name, &child, err) < 0)
+      return err_wrap (err, "%s", path);
+    lower_close (lower);
+    *lower = child;
+    bool is_new = mkdirat (fd, name, 0755) == 0;
+    if (!is_new && errno != EEXIST)
+      return err_errno (err, "make the directory %s", path);
+    int next = fd_open_dir (fd, name);
+    if (next < 0)
+      return err_errno (err, "open the directory %s", path);
+    close (fd);
+    fd = next;
+    int like = lower->priv >= 0 ? lower->priv : lower->tree;
+    if (is_new && like >= 0 && clone_directory_metadata (like, fd, err) < 0)
+      return err_wrap (err, "%s", path);
+    path += len + (path[len] == '/');
+  }
+  return steal_fd (&fd);
+}
+
+/* The same in the directory @layer ("txn/layer", "txn/upper") of the guest. */
+static int make_in (struct guest *guest, const char *layer, const char *path,
+                    struct lower *ret_lower, struct err *err)
+{
+  autoclose int top_fd = fd_open_dir_beneath (guest->fd, layer);
+
+  if (top_fd < 0)
+    return err_errno (err, "open %s of guest %s", layer, guest->name);
+  if (open_lower (guest, ret_lower, err) < 0)
+    return -err->code;
+  int fd = make_path (top_fd, path, ret_lower, err);
+  return fd < 0 ? err_wrap (err, "guest %s: %s", guest->name, layer) : fd;
+}
+
+int pkg_layer_directory (struct guest *guest, const char *path, struct err *err)
+{
+  autolower struct lower lower = {-1, -1};
+  autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
+
+  if (txn_fd < 0)
+    return err_errno (err, "open txn of guest %s", guest->name);
+  autoclose int layer_fd = fd_make_dir (txn_fd, "layer", 0755);
+  if (layer_fd < 0)
+    return err_errno (err, "make txn/layer of guest %s", guest->name);
+  return make_in (guest, "txn/layer", path, &lower, err);
+}
+
+/* What is done with each entry of a directory of the host. */
+enum fill { FILL_LINK, FILL_COPY };
+
+/* Links or copies regular files and directories from @from_fd to @to_fd, all but what is there
+ * already. */
+static int fill (int from_fd, int to_fd, enum fill how, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (dirread_all (from_fd, &list, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < list.count; i++) {
+    const char *name = list.items[i].name;
+    struct stat st, there;
+
+    if (fstatat (from_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+      return err_errno (err, "stat %s", name);
+    bool is_there = fstatat (to_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
+    if (S_ISDIR (st.st_mode)) {
+      if (is_there && !S_ISDIR (there.st_mode))
+        continue;
+      autoclose int from = fd_open_dir (from_fd, name);
+      autoclose int to = fd_make_dir (to_fd, name, 0755);
+      if (from < 0 || to < 0)
+        return err_errno (err, "make the directory %s", name);
+      if (fill (from, to, how, err) < 0 ||
+          (!is_there && clone_directory_metadata (from, to, err) < 0))
+        return err_wrap (err, "%s", name);
+    } else if (S_ISREG (st.st_mode) && !is_there) {
+      if (how == FILL_LINK && linkat (from_fd, name, to_fd, name, 0) == 0)
+        continue;
+      /* A full inode (EMLINK), or another file system. */
+      if (copy_inode (from_fd, name, &st, -1, NULL, to_fd, name, err) < 0)
+        return -err->code;
+    }
+  }
+  return 0;
+}
+
+int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struct err *err)
+{
+  autoclose int fd = pkg_layer_directory (guest, path, err);
+
+  if (fd < 0)
+    return -err->code;
+  if (fill (from_fd, fd, FILL_LINK, err) < 0 || make_opaque (fd, err) < 0)
+    return err_wrap (err, "guest %s: txn/layer/%s", guest->name, path);
+  return 0;
+}
+
+int pkg_layer_remove (struct guest *guest, struct err *err)
+{
+  autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
+
+  if (txn_fd < 0)
+    return err_errno (err, "open txn of guest %s", guest->name);
+  if (fd_remove_tree (txn_fd, "layer", err) < 0)
+    return err_wrap (err, "txn of guest %s", guest->name);
+  return 0;
+}
+
+int pkg_layer_catch (struct guest *guest, const char *path, struct err *err)
+{
+  autolower struct lower lower = {-1, -1};
+  autoclose int fd = make_in (guest, "txn/upper", path, &lower, err);
+
+  if (fd < 0)
+    return -err->code;
+  if ((lower.priv >= 0 && fill (lower.priv, fd, FILL_COPY, err) < 0) ||
+      (lower.tree >= 0 && fill (lower.tree, fd, FILL_COPY, err) < 0) || make_opaque (fd, err) < 0)
+    return err_wrap (err, "guest %s: %s", guest->name, path);
+  return 0;
+}
+
+/* Removes all but regular files and directories, and the marks of the layer. */
+static int clean (int fd, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (fremovexattr (fd, XATTR_OVERLAY "opaque") < 0 && errno != ENODATA)
+    return err_errno (err, "remove the mark of a layer");
+  if (dirread_all (fd, &list, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < list.count; i++) {
+    const struct dirread_entry *entry = &list.items[i];
+
+    if (entry->type == DT_DIR) {
+      autoclose int child = fd_open_dir (fd, entry->name);
+
+      if (child < 0)
+        return err_errno (err, "open the directory %s", entry->name);
+      if (clean (child, err) < 0)
+        return err_wrap (err, "%s", entry->name);
+    } else if (entry->type != DT_REG && unlinkat (fd, entry->name, 0) < 0) {
+      return err_errno (err, "remove %s", entry->name);
+    }
+  }
+  return 0;
+}
+
+int pkg_layer_take (struct guest *guest, const char *path, int to_fd, const char *name,
+                    struct err *err)
+{
+  const char *slash = strrchr (path, '/');
+  autofree char *parent = xasprintf ("txn/upper/%.*s", slash ? (int) (slash - path) : 0, path);
+  autoclose int parent_fd = fd_open_dir_beneath (guest->fd, parent);
+
+  if (parent_fd < 0)
+    return err_errno (err, "open %s of guest %s", parent, guest->name);
+  autoclose int fd = fd_open_dir (parent_fd, slash ? slash + 1 : path);
+  if (fd < 0)
+    return err_errno (err, "open %s in the layer of guest %s", path, guest->name);
+  if (clean (fd, err) < 0)
+    return err_wrap (err, "guest %s: %s", guest->name, path);
+  if (fd_rename (parent_fd, slash ? slash + 1 : path, to_fd, name, RENAME_NOREPLACE) < 0)
+    return err_errno (err, "move %s out of the layer of guest %s", path, guest->name);
+  return 0;
+}
+
+/* Whiteouts in @upper for what @lower_fd has, and neither @layer nor @upper. */
+static int hide_stale (int lower_fd, int layer, int upper, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+  struct stat st;
+
+  if (dirread_all (lower_fd, &list, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < list.count; i++) {
+    const char *name = list.items[i].name;
+
+    if (fstatat (layer, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+        fstatat (upper, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+      continue;
+    if (mknodat (upper, name, S_IFCHR, makedev (0, 0)) < 0)
+      return err_errno (err, "make a whiteout for %s", name);
+  }
+  return 0;
+}
+
+int pkg_layer_keep (struct guest *guest, const char *path, struct err *err)
+{
+  autolower struct lower lower = {-1, -1};
+  autoclose int layer_top = fd_open_dir_beneath (guest->fd, "txn/layer");
+  autoclose int layer = layer_top < 0 ? -1 : fd_open_dir_beneath (layer_top, path);
+
+  if (layer < 0)
+    return err_errno (err, "open txn/layer/%s of guest %s", path, guest->name);
+  autoclose int upper = make_in (guest, "txn/upper", path, &lower, err);
+  if (upper < 0)
+    return -err->code;
+  if (fill (layer, upper, FILL_COPY, err) < 0 ||
+      (lower.priv >= 0 && hide_stale (lower.priv, layer, upper, err) < 0) ||
+      (lower.tree >= 0 && hide_stale (lower.tree, layer, upper, err) < 0))
+    return err_wrap (err, "guest %s: %s", guest->name, path);
+  return 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "state.h"
+#include "util/dirread.h"
+#include "util/fd.h"
+#include <limits.h>
+
+struct walk {
+  struct store *store;   /* borrowed */
+  struct hasher *hasher; /* owned; of the digest of all, while store->hasher does single files */
+};
+
+static void add_number (struct walk *walk, uint64_t number)
+{
+  hasher_add (walk->hasher, &number, sizeof number);
+}
+
+static void add_text (struct walk *walk, const char *text)
+{
+  add_number (walk, strlen (text));
+  hasher_add (walk->hasher, text, strlen (text));
+}
+
+/* One entry that is no directory: the object's inode where it is one, else its identity. */
+static int add_file (struct walk *walk, int dir_fd, const struct dirread_entry *entry,
+                     struct err *err)
+{
+  int shared = store_has_inode (walk->store, entry->ino, err);
+  struct digest id;
+
+  if (shared < 0)
+    return shared;
+  add_number (walk, (uint64_t) shared);
+  if (shared) {
+    add_number (walk, entry->ino);
+    return 0;
+  }
+  if (entry->type == DT_SOCK)
+    return 0;
+  if (identity_of (walk->store->hasher, dir_fd, entry->name, IDENTITY_ANY_MTIME, &id, NULL, err) <
+      0)
+    return err_wrap (err, "%s", entry->name);
+  hasher_add (walk->hasher, id.bytes, sizeof id.bytes);
+  return 0;
+}
+
+static int add_directory (struct walk *walk, int fd, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (dirread_all (fd, &list, err) < 0)
+    return -err->code;
+  add_number (walk, list.count);
+  for (size_t i = 0; i < list.count; i++) {
+    const struct dirread_entry *entry = &list.items[i];
+
+    add_text (walk, entry->name);
+    add_number (walk, entry->type);
+    if (entry->type != DT_DIR) {
+      if (add_file (walk, fd, entry, err) < 0)
+        return -err->code;
+      continue;
+    }
+    autoclose int child = fd_open_dir (fd, entry->name);
+    if (child < 0)
+      return err_errno (err, "open the directory %s", entry->name);
+    if (add_directory (walk, child, err) < 0)
+      return err_wrap (err, "%s", entry->name);
+  }
+  return 0;
+}
+
+/* The path in one layer. What is missing there counts as that. */
+static int add_path (struct walk *walk, int layer_fd, const char *path, struct err *err)
+{
+  const char *slash = strrchr (path, '/');
+  autofree char *parent = slash ? xstrndup (path, (size_t) (slash - path)) : xstrdup ("");
+  autoclose int parent_fd = fd_open_dir_beneath (layer_fd, parent);
+  struct dirread_entry entry = {.name = slash ? slash + 1 : path};
+  struct stat st;
+
+  add_text (walk, path);
+  if (parent_fd < 0 || fstatat (parent_fd, entry.name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+    /* A symlink on the way, as /var/lib -> …, is another place: it is not followed. */
+    if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EXDEV)
+      return err_errno (err, "look for %s", path);
+    add_number (walk, 0);
+    return 0;
+  }
+  entry.ino = st.st_ino;
+  entry.type = (unsigned char) IFTODT (st.st_mode);
+  add_number (walk, 1 + (uint64_t) entry.type);
+  if (entry.type != DT_DIR)
+    return add_file (walk, parent_fd, &entry, err);
+  autoclose int fd = fd_open_dir (parent_fd, entry.name);
+  if (fd < 0)
+    return err_errno (err, "open the directory %s", path);
+  return add_directory (walk, fd, err) < 0 ? err_wrap (err, "%s", path) : 0;
+}
+
+int pkg_state_digest (struct vroot *root, struct guest *guest, const char *const *paths,
+                      struct digest *ret_digest, struct err *err)
+{
+  static const char *const layers[] = {"private", "tree", NULL};
+  autohasher struct hasher *hasher = hasher_new ();
+  struct walk walk = {.store = root->store, .hasher = hasher};
+
+  hasher_start (hasher);
+  for (const char *const *layer = layers; *layer; layer++) {
+    autoclose int layer_fd = fd_open_dir (guest->fd, *layer);
+
+    if (layer_fd < 0)
+      return err_errno (err, "open %s of guest %s", *layer, guest->name);
+    for (const char *const *path = paths; *path; path++)
+      if (add_path (&walk, layer_fd, *path, err) < 0)
+        return err_wrap (err, "guest %s: %s", guest->name, *layer);
+  }
+  hasher_end (hasher, ret_digest);
+  return 0;
+}
