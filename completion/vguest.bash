@@ -49,7 +49,7 @@ _vguest_files () {
 _vguest_argument () {
   case $1 in
     --root | --cwd | -C) _vguest_files "$cur" -d ;;
-    --exclude) _vguest_guests "$cur" ;;
+    --exclude | --canary) _vguest_guests "$cur" ;;
     --template) _vguest_reply "$cur" < <(_vguest_words templates "$root") ;;
     --source)
       _vguest_reply "$cur" < <(_vguest_words templates "$root" && _vguest_words guests "$root")
@@ -62,11 +62,11 @@ _vguest_argument () {
       fi
       ;;
     --method | -m) _vguest_reply "$cur" <<<clone ;;
-    --definition | -d | --exclude-from | -X | --from-file) _vguest_files "$cur" ;;
+    --definition | -d | --exclude-from | -X | --from-file | --debconf-selections) _vguest_files "$cur" ;;
     --init) _vguest_reply "$cur" < <(_vguest_words styles) ;;
     --signal) _vguest_reply "$cur" < <(compgen -A signal | sed 's/^SIG//') ;;
     --env | -e | --user | -u | --hostname | --jobs | -j | --timeout | -t | --interval | --lines | \
-      --label) COMPREPLY=() ;;
+      --label | --max-fail | --retries) COMPREPLY=() ;;
     *) return 1 ;;
   esac
 }
@@ -184,4 +184,4 @@ _vguest () {
 }
 
 complete -F _vguest vguest vtemplate vhashify vstore vguest-stat vguest-info vguest-autostart \
-  vapt-get vexec
+  vapt-get vdnf vyum vrpm vzypper vpacman vapk vpkg vexec

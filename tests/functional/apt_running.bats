@@ -207,7 +207,7 @@ assert_shared_when_stopped () {
   run_plain web1 'exec sleep 1000'
   run_plain web2 'exec sleep 1000'
   vguest -q 'web[1-2]' start
-  run --separate-stderr vapt-get --json web1,web2 -- upgrade
+  run --separate-stderr vapt-get --json -j 1 web1,web2 -- upgrade
   assert_status 0
   [ "$(row web2 bytes_shared)" -ge 50000 ]
   extent () {

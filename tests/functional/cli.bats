@@ -10,7 +10,8 @@ load ../lib/common
     assert_status 0
     assert_contains "$output" "vguest "
   done
-  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get vexec vguest-info \
+  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get vdnf vyum vrpm vzypper \
+    vpacman vapk vpkg vexec vguest-info \
     vguest-autostart; do
     run "$program" --help
     assert_status 0
@@ -59,7 +60,7 @@ names_options () {
   names_options vhashify.8 vhashify
   names_options vstore.8 vstore gc
   names_options vguest-stat.8 vguest-stat
-  names_options vapt-get.8 vapt-get
+  names_options vpkg.8 vpkg
   names_options vexec.8 vexec
   names_options vguest-info.8 vguest-info
   for verb in start stop status list; do

@@ -19,7 +19,8 @@ if [ -z "${VGUEST_BIN_DIR:-}" ]; then
     exit 1
   fi
   mkdir -p "$VGUEST_BIN_DIR"
-  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get vexec vguest-info \
+  for program in vguest vtemplate vhashify vstore vguest-stat vapt-get vdnf vyum vrpm vzypper \
+    vpacman vapk vpkg vexec vguest-info \
     vguest-autostart; do
     ln -sfn "$build_dir/vguest" "$VGUEST_BIN_DIR/$program"
   done
