@@ -154,6 +154,9 @@ int pkg_changes_between (const struct pkg_packages *before, const struct pkg_pac
       ret = add_between (changes, PKG_REMOVE, old, NULL, err);
     else if (order > 0)
       ret = add_between (changes, PKG_INSTALL, NULL, new, err);
+    else if (old->removed != new->removed)
+      ret = add_between (changes, new->removed ? PKG_REMOVE : PKG_INSTALL,
+                         new->removed ? old : NULL, new->removed ? NULL : new, err);
     else if (strcmp (old->version, new->version) != 0)
       ret = add_between (changes, PKG_UPGRADE, old, new, err);
     else if (!same_state (old, new))

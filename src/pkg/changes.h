@@ -22,6 +22,7 @@ struct pkg_package {
   char *version; /* owned */
   char *state;   /* owned; anything else that can change ("install ok installed"); may be NULL */
   uint64_t size; /* installed, in bytes; 0 when it is not known */
+  bool removed;  /* but for its configuration: as if it was not there, where that changes */
 };
 
 struct pkg_packages {

@@ -72,6 +72,7 @@ static int add_stanza (struct pkg_packages *packages, const struct stanza *stanz
   if (pkg_packages_add (packages, key, strlen (key), f[FIELD_VERSION].data, f[FIELD_VERSION].len,
                         state, size_of (f[FIELD_SIZE]), err) < 0)
     return err_wrap (err, "line %zu", stanza->line);
+  packages->items[packages->count - 1].removed = ends_with (f[FIELD_STATUS], " config-files");
   return 0;
 }
 

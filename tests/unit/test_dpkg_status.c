@@ -93,6 +93,24 @@ static void a_state_alone_is_a_change (void **state)
   assert_int_equal (changed (&before, &after), 1);
 }
 
+static void what_is_left_of_a_removed_package_is_no_package (void **state)
+{
+  static const char installed[] = "Package: a\nStatus: install ok installed\nVersion: 1\n";
+  static const char rest[] = "Package: a\nStatus: deinstall ok config-files\nVersion: 1\n";
+  autopkgpackages struct pkg_packages before = {0}, after = {0};
+  autopkgchanges struct pkg_changes there = {0}, back = {0};
+  autoerr struct err err = {0};
+
+  (void) state;
+  assert_int_equal (parse (installed, &before, &err), 0);
+  assert_int_equal (parse (rest, &after, &err), 0);
+  assert_int_equal (pkg_changes_between (&before, &after, &there, &err), 0);
+  assert_int_equal (there.items[0].action, PKG_REMOVE);
+  assert_string_equal (there.items[0].old_version, "1");
+  assert_int_equal (pkg_changes_between (&after, &before, &back, &err), 0);
+  assert_int_equal (back.items[0].action, PKG_INSTALL);
+}
+
 static void twice_the_same_package_counts_once (void **state)
 {
   autopkgpackages struct pkg_packages status = {0};
@@ -154,6 +172,7 @@ int main (void)
       cmocka_unit_test (fields_are_found_and_sorted),
       cmocka_unit_test (changes_are_counted),
       cmocka_unit_test (a_state_alone_is_a_change),
+      cmocka_unit_test (what_is_left_of_a_removed_package_is_no_package),
       cmocka_unit_test (twice_the_same_package_counts_once),
       cmocka_unit_test (nonsense_is_refused_with_its_line),
       cmocka_unit_test (an_empty_file_has_no_packages),
