@@ -25,9 +25,9 @@ int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
  * directory, and the mount goes when the last process of the namespace does. */
 int transaction_mount (struct guest *guest, const char *target, struct err *err);
 
-/* The same without a transaction: above the layers of the stopped guest (and txn/layer, where it is)
- * is one in memory, and what is written goes with the mount. Nothing was begun, and nothing is to
- * be thrown away. */
+/* The same without a transaction: above the layers of the stopped guest (and txn/layer, where it
+ * is) is one in memory, and what is written goes with the mount. Nothing was begun, and nothing is
+ * to be thrown away. */
 int transaction_mount_query (struct guest *guest, const char *target, struct err *err);
 
 /* Refuses a guest that is used (EBUSY), and settles it, for transaction_mount_query. */

@@ -146,6 +146,7 @@ static void close_bulk (struct bulk *bulk)
   free (bulk->works);
   free (bulk->requests);
   free (bulk->has_request);
+  pkg_states_release (&bulk->states);
   pkgcache_files_release (bulk->files, bulk->file_count);
   free (bulk->files);
   if (bulk->cache)

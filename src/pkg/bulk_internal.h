@@ -11,6 +11,7 @@
 #include "pkg/download.h"
 #include "pkg/events.h"
 #include "pkg/runlog.h"
+#include "pkg/state.h"
 #include "store/identity.h"
 
 enum { NO_GROUP = -1 };
@@ -60,6 +61,7 @@ struct bulk {
   struct pkgcache *cache;       /* owned; or NULL */
   struct pkgcache_file *files;  /* owned; of all plans */
   size_t file_count;
+  struct pkg_states states; /* owned */
   char machine_id[33];
   struct bulk_groups lists;
   struct bulk_groups plans;

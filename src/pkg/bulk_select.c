@@ -2,7 +2,6 @@
 /* The phase lock: guests are opened and locked, and their package managers found. */
 #include "bulk_internal.h"
 #include "pkg/find.h"
-#include "pkg/state.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
 
@@ -45,8 +44,8 @@ static int look_at (struct bulk *bulk, size_t index, struct err *err)
     row->log = xstrdup (work->log.path);
     runlog_note (&work->log, "%s", bulk->options->title);
   }
-  if (!running &&
-      pkg_state_digest (bulk->root, work->guest, row->driver->state_paths, &work->state, err) < 0)
+  if (!running && pkg_state_digest (bulk->root, &bulk->states, work->guest,
+                                    row->driver->state_paths, &work->state, err) < 0)
     return -err->code;
   return 0;
 }

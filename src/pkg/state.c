@@ -5,7 +5,9 @@
 #include <limits.h>
 
 struct walk {
-  struct store *store;   /* borrowed */
+  struct store *store;       /* borrowed */
+  struct pkg_states *states; /* borrowed */
+  bool by_inode;             /* shared files below the path */
   struct hasher *hasher; /* owned; of the digest of all, while store->hasher does single files */
 };
 
@@ -20,6 +22,36 @@ static void add_text (struct walk *walk, const char *text)
   hasher_add (walk->hasher, text, strlen (text));
 }
 
+void pkg_states_release (struct pkg_states *states)
+{
+  u64table_release (&states->known);
+  free (states->digests);
+  *states = (struct pkg_states){0};
+}
+
+/* What the shared file @entry is, but for its times. */
+static int identify_shared (struct walk *walk, int dir_fd, const struct dirread_entry *entry,
+                            struct digest *ret_id, struct err *err)
+{
+  struct pkg_states *states = walk->states;
+  uint64_t *index = u64table_get (&states->known, entry->ino);
+
+  if (index) {
+    *ret_id = states->digests[*index - 1];
+    return 0;
+  }
+  if (identity_of (walk->store->hasher, dir_fd, entry->name, IDENTITY_ANY_MTIME, ret_id, NULL,
+                   err) < 0)
+    return err_wrap (err, "%s", entry->name);
+  /* Doubling at the powers of two keeps adding linear. */
+  if ((states->count & (states->count - 1)) == 0)
+    states->digests = xreallocarray (states->digests, states->count ? states->count * 2 : 1,
+                                     sizeof states->digests[0]);
+  states->digests[states->count++] = *ret_id;
+  *u64table_put (&states->known, entry->ino, NULL) = states->count;
+  return 0;
+}
+
 /* One entry that is no directory: the object's inode where it is one, else its identity. */
 static int add_file (struct walk *walk, int dir_fd, const struct dirread_entry *entry,
                      struct err *err)
@@ -29,15 +61,16 @@ static int add_file (struct walk *walk, int dir_fd, const struct dirread_entry *
 
   if (shared < 0)
     return shared;
-  add_number (walk, (uint64_t) shared);
-  if (shared) {
+  if (shared && walk->by_inode) {
     add_number (walk, entry->ino);
     return 0;
   }
   if (entry->type == DT_SOCK)
     return 0;
-  if (identity_of (walk->store->hasher, dir_fd, entry->name, IDENTITY_ANY_MTIME, &id, NULL, err) <
-      0)
+  if (shared && identify_shared (walk, dir_fd, entry, &id, err) < 0)
+    return -err->code;
+  if (!shared && identity_of (walk->store->hasher, dir_fd, entry->name, IDENTITY_ANY_MTIME, &id,
+                              NULL, err) < 0)
     return err_wrap (err, "%s", entry->name);
   hasher_add (walk->hasher, id.bytes, sizeof id.bytes);
   return 0;
@@ -97,12 +130,23 @@ static int add_path (struct walk *walk, int layer_fd, const char *path, struct e
   return add_directory (walk, fd, err) < 0 ? err_wrap (err, "%s", path) : 0;
 }
 
-int pkg_state_digest (struct vroot *root, struct guest *guest, const char *const *paths,
-                      struct digest *ret_digest, struct err *err)
+/* Below these everything comes out of packages: what is equal is one inode. */
+static bool is_of_packages (const char *path)
+{
+  static const char *const tops[] = {"usr", "bin", "sbin", "lib", NULL};
+
+  for (const char *const *top = tops; *top; top++)
+    if (strncmp (path, *top, strlen (*top)) == 0)
+      return true;
+  return false;
+}
+
+int pkg_state_digest (struct vroot *root, struct pkg_states *states, struct guest *guest,
+                      const char *const *paths, struct digest *ret_digest, struct err *err)
 {
   static const char *const layers[] = {"private", "tree", NULL};
   autohasher struct hasher *hasher = hasher_new ();
-  struct walk walk = {.store = root->store, .hasher = hasher};
+  struct walk walk = {.store = root->store, .states = states, .hasher = hasher};
 
   hasher_start (hasher);
   for (const char *const *layer = layers; *layer; layer++) {
@@ -110,9 +154,11 @@ int pkg_state_digest (struct vroot *root, struct guest *guest, const char *const
 
     if (layer_fd < 0)
       return err_errno (err, "open %s of guest %s", *layer, guest->name);
-    for (const char *const *path = paths; *path; path++)
+    for (const char *const *path = paths; *path; path++) {
+      walk.by_inode = is_of_packages (*path);
       if (add_path (&walk, layer_fd, *path, err) < 0)
         return err_wrap (err, "guest %s: %s", guest->name, *layer);
+    }
   }
   hasher_end (hasher, ret_digest);
   return 0;

@@ -6,17 +6,26 @@
  * asked in one guest of each such group only. A guest cannot speak for others that way with
  * programs of its own: with them it would be in another group.
  *
- * Shared files are compared by the numbers of their inodes, which cost no stat; others by what is
- * in them. Times are left out, and so are the modes of directories. */
+ * Programs and libraries that are shared are compared by the numbers of their inodes, which cost
+ * no stat; all else by what is in it, each shared file once for all guests, as the same
+ * configuration that was written in two guests differs by its times. Times are left out, and so
+ * are the modes of directories. */
 #ifndef VG_PKG_STATE_H
 #define VG_PKG_STATE_H
 
 #include "guest/guest.h"
 
+/* What was read of shared files, for many guests. */
+struct pkg_states {
+  struct u64table known;  /* owned: inode number -> index in digests, from 1 */
+  struct digest *digests; /* owned */
+  size_t count;
+};
+void pkg_states_release (struct pkg_states *states);
+
 /* The digest of @paths (files, or directories with all below them; NULL-terminated) in the layers
- * of
- * @guest, which does not run. Guests with equal digests have the same there. */
-int pkg_state_digest (struct vroot *root, struct guest *guest, const char *const *paths,
-                      struct digest *ret_digest, struct err *err);
+ * of @guest, which does not run. Guests with equal digests have the same there. */
+int pkg_state_digest (struct vroot *root, struct pkg_states *states, struct guest *guest,
+                      const char *const *paths, struct digest *ret_digest, struct err *err);
 
 #endif

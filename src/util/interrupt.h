@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SIGINT, SIGTERM and SIGHUP, and a time limit, as an error: a command that has something to undo installs the
- * handlers once, and asks between steps that take long. The signals do not restart system calls,
- * so that one that blocks returns EINTR and its caller can ask. */
+/* SIGINT, SIGTERM and SIGHUP, and a time limit, as an error: a command that has something to undo
+ * installs the handlers once, and asks between steps that take long. The signals do not restart
+ * system calls, so that one that blocks returns EINTR and its caller can ask. */
 #ifndef VG_UTIL_INTERRUPT_H
 #define VG_UTIL_INTERRUPT_H
 
