@@ -208,6 +208,7 @@ make_http_repo () {
 }
 
 @test "a package that is not what its index says is refused, and the guest as before" {
+  rm -rf "$VGUEST_ROOT/cache/packages"
   make_http_repo 'exit 0' 2.0
   serve "$T/repo"
   make_guests web1
@@ -249,8 +250,8 @@ make_http_repo () {
 
 @test "a command of the guest's settings must succeed in what was upgraded" {
   make_guests 'web[1-2]'
-  vguest -q web1 set 'verify=sh -c "vgtest | grep -qx 1.0"'
-  vguest -q web2 set 'verify=sh -c "vgtest | grep -qx 2.0"'
+  vguest -q web1 set 'verify=["sh", "-c", "vgtest | grep -qx 1.0"]'
+  vguest -q web2 set 'verify=["sh", "-c", "vgtest | grep -qx 2.0"]'
   run --separate-stderr vapt-get --json 'web[1-2]' -- upgrade
   assert_status 3
   [ "$(row web1 result)" = failed ]
