@@ -33,6 +33,12 @@ static struct bulk_work *work_of (const struct pkg_commands *commands)
   return &commands->bulk->works[commands->row];
 }
 
+static void set_text (char **text, const char *value)
+{
+  free (*text);
+  *text = xstrdup (value);
+}
+
 static void on_line (void *data, const char *line)
 {
   struct pkg_commands *commands = data;
@@ -49,19 +55,23 @@ static void on_line (void *data, const char *line)
     return;
   }
   driver_of (commands)->line (line, &told);
+  const char *why = told.skip ? line + told.skip : text;
   commands->network |= told.network;
   commands->busy |= told.busy;
+  commands->failed[commands->at] |= told.failed;
   commands->units += told.units;
+  if (told.topic)
+    set_text (&commands->topic, text);
   if (told.weight > commands->cause.weight) {
     free (commands->reason);
-    commands->reason = xstrdup (text);
+    commands->reason = commands->topic && told.weight > PKG_LINE_HINT
+                           ? xasprintf ("%s %s", commands->topic, why)
+                           : xstrdup (why);
     commands->cause = told;
     commands->cause_is_open = told.continues;
   }
-  if (*text) {
-    free (commands->last);
-    commands->last = xstrdup (text);
-  }
+  if (*text)
+    set_text (&commands->last, text);
   const struct bulk_row *row = &commands->bulk->report->rows[commands->row];
   unsigned per_change = row->driver->units_per_change;
   if (told.units && row->plan.count && per_change) {
@@ -102,6 +112,7 @@ void pkg_commands_release (struct pkg_commands *commands)
   free (commands->env);
   free (commands->reason);
   free (commands->last);
+  free (commands->topic);
   *commands = (struct pkg_commands){0};
   errno = saved;
 }
@@ -222,6 +233,8 @@ enum pkg_meaning pkg_commands_meaning (const struct pkg_commands *commands,
     *ret_at = i;
     meaning = meaning_of (commands, i, result->container.statuses[i],
                           commands->taken[i] ? strbuf_str (&commands->output[i]) : NULL);
+    if (commands->failed[i] && (meaning == PKG_OK || meaning == PKG_NOTHING))
+      meaning = PKG_FAILED;
   }
   if (meaning == PKG_AGAIN)
     meaning = PKG_FAILED;
@@ -291,13 +304,16 @@ int pkg_commands_fail (const struct pkg_commands *commands, const struct run_res
       commands->taken[at] ? first_line (strbuf_str (&commands->output[at])) : NULL;
 
   if (commands->steps[at] == PKG_AUDIT || commands->steps[at] == PKG_VERIFY)
-    return err_code (err, EIO, "%s finds fault with the package database%s%s%s", words->items[0],
+    return err_code (err, EIO, "%s finds fault with the package database%s%s%s",
+                     driver_of (commands)->name,
                      commands->steps[at] == PKG_AUDIT ? ", which is to be repaired first" : "",
                      said && *said ? ": " : "", said && *said ? said : "");
   if (commands->steps[at] == PKG_OWN)
     return err_code (err, EIO, "the command %s ended with exit status %d%s%s", words->items[0],
                      result->container.statuses[at], commands->last ? ": " : "",
                      commands->last ? commands->last : "");
+  if (text && commands->cause_is_open && said && *said)
+    return err_code (err, EIO, "%s %s", text, said);
   if (text)
     return err_code (err, EIO, "%s", text);
   return err_code (err, EIO, "%s ended with exit status %d", words->items[0],

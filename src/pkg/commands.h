@@ -15,6 +15,7 @@ struct pkg_commands {
   const char **args[COMMANDS_MAX];    /* owned; the same as arrays */
   struct strbuf output[COMMANDS_MAX]; /* owned; standard output of those that are taken */
   bool taken[COMMANDS_MAX];           /* else each line is told as an event */
+  bool failed[COMMANDS_MAX];          /* a line says so, whatever the exit status is */
   size_t count;
   struct names env_words; /* owned */
   const char **env;       /* owned */
@@ -25,6 +26,7 @@ struct pkg_commands {
   struct pkg_line cause; /* the weightiest line */
   char *reason;          /* owned; its text */
   char *last;            /* owned; the last line that says anything */
+  char *topic;           /* owned; what is done since, by the line that said it; or NULL */
   bool cause_is_open;    /* the next line belongs to it */
   bool network, busy;    /* what lines said */
   uint64_t units;        /* of progress */

@@ -97,6 +97,10 @@ struct pkg_line {
   bool network;   /* it tells of a network error that may pass */
   bool busy;      /* it tells that somebody else has the manager's lock */
   unsigned units; /* of progress: see units_per_change */
+
+  size_t skip; /* bytes at its start that are not part of the reason */
+  bool failed; /* the command has failed, whatever its exit status will say */
+  bool topic;  /* what it does from here on: put before the reason when it fails there */
 };
 
 struct pkg_driver {
@@ -140,8 +144,8 @@ struct pkg_driver {
                    const struct pkg_target *target, struct names *ret_args);
 
   /* What the end of a step's command means; NULL: 0 is PKG_OK, others PKG_FAILED. What its lines
-   * said of busy and network is added by the engine. @output is its whole output of audits and
-   * verifications, else NULL. */
+   * said of busy, network and failed is added by the engine. @output is the standard output of
+   * audits and verifications; NULL before it is known, and for other steps. */
   enum pkg_meaning (*meaning) (enum pkg_step step, const struct pkg_request *request, int status,
                                const char *output);
 
