@@ -83,11 +83,19 @@ static int wants_refresh (const struct bulk *bulk, size_t index, struct err *err
 
   if (!driver->lists_dir || bulk->options->refresh == BULK_REFRESH_NEVER)
     return 0;
-  if (request->refresh || bulk->options->refresh == BULK_REFRESH_ALWAYS)
+  bool always = bulk->options->refresh == BULK_REFRESH_ALWAYS;
+  if (request->no_refresh && always)
+    return err_code (err, ERR_USAGE, "no metadata is fetched for this: %s", request->no_refresh);
+  if (request->refresh || request->refresh_first || always)
     return 1;
   if (!request->needs_lists)
     return 0;
   int has = pkg_has_lists (work->guest, driver, err);
+  if (has == 0 && request->no_refresh)
+    return err_code (err, ENOENT,
+                     "the guest has no metadata of repositories, and none is fetched "
+                     "for this: %s",
+                     request->no_refresh);
   return has < 0 ? has : !has;
 }
 
@@ -121,7 +129,14 @@ void bulk_refresh (struct bulk *bulk)
       bulk_end_row (bulk, i, &err);
     if (wants <= 0)
       continue;
-    if (!work->request->refresh && bulk->options->refresh == BULK_REFRESH_IF_NONE)
+    if (row->mode != BULK_STOPPED && bulk->options->check && work->request->refresh_first &&
+        bulk->options->refresh != BULK_REFRESH_ALWAYS) {
+      note (bulk, i,
+            "it runs, and nothing is fetched in it for a check: as its own metadata tells");
+      continue;
+    }
+    if (!work->request->refresh && !work->request->refresh_first &&
+        bulk->options->refresh == BULK_REFRESH_IF_NONE)
       note (bulk, i, "the guest has no package lists: they are fetched first");
     /* A running guest keeps its own; where it is asked for that itself, it is not asked twice. */
     work->refreshes = row->mode != BULK_STOPPED;

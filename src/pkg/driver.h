@@ -76,6 +76,11 @@ struct pkg_request {
   bool repairs;        /* is for guests whose database is not sane: PKG_AUDIT is left out */
   bool may_do_nothing; /* with no package changed there was nothing to do */
   bool idle;           /* an empty plan says that it has nothing to do, and it is not run */
+
+  /* How metadata goes with it: it wants fresh one, as if the user had asked the engine for that; or
+   * why none is ever fetched for it, for a message. */
+  bool refresh_first;
+  const char *no_refresh;
 };
 void pkg_request_release (struct pkg_request *request);
 #define autopkgrequest __attribute__ ((cleanup (pkg_request_release)))
