@@ -2,8 +2,11 @@
 /* The phase lock: guests are opened and locked, and their package managers found. */
 #include "bulk_internal.h"
 #include "pkg/find.h"
+#include "pkg/lookup.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
+
+enum { LOCK_FILE_MAX = 1 << 20 };
 
 /* The request for guests of @driver, made when it is first asked for. */
 static int find_request (struct bulk *bulk, const struct pkg_driver *driver,
@@ -18,6 +21,30 @@ static int find_request (struct bulk *bulk, const struct pkg_driver *driver,
     return -err->code;
   bulk->has_request[i] = true;
   *ret_request = &bulk->requests[i];
+  return 0;
+}
+
+/* Nobody holds the lock of a guest in which nothing runs. What a manager that was killed has left
+ * half done is for its administrator to see. */
+static int refuse_left_lock (struct guest *guest, const struct pkg_driver *driver, struct err *err)
+{
+  autopkglayers struct pkg_layers layers = {0};
+  autofree char *text = NULL;
+  size_t len;
+
+  if (!driver->lock_file)
+    return 0;
+  if (pkg_layers_open (guest, &layers, err) < 0)
+    return -err->code;
+  int left = pkg_lookup_file (layers.fds, layers.count, driver->lock_file, LOCK_FILE_MAX, &text,
+                              &len, err);
+  if (left < 0)
+    return left;
+  if (left)
+    return err_code (err, EBUSY,
+                     "/%s was left by a %s that was killed; look at the package database, and "
+                     "remove it: vguest %s exec -- rm /%s",
+                     driver->lock_file, driver->name, guest->name, driver->lock_file);
   return 0;
 }
 
@@ -37,6 +64,8 @@ static int look_at (struct bulk *bulk, size_t index, struct err *err)
   if (pkg_find (work->guest, bulk->options->driver, bulk->options->program, &row->driver,
                 &work->program, err) < 0 ||
       find_request (bulk, row->driver, &work->request, err) < 0)
+    return -err->code;
+  if (!running && refuse_left_lock (work->guest, row->driver, err) < 0)
     return -err->code;
   if (!bulk->options->check) {
     if (runlog_open (bulk->root, work->guest, work->program, NULL, NULL, &work->log, err) < 0)

@@ -133,6 +133,10 @@ struct pkg_driver {
   const char *packages_dir; /* where it looks for downloaded files; NULL: it does not */
   const char *cache_dir;    /* what PKG_DOWNLOAD fills; NULL: no such step */
 
+  /* A file that is the manager's lock by being there. In a guest that is stopped, a manager that
+   * was killed has left it, and the engine refuses the guest. NULL: it locks otherwise. */
+  const char *lock_file;
+
   /* A command that takes answers to questions of packages on its standard input
    * (debconf-set-selections); NULL: there is none. NULL-terminated. */
   const char *const *selections;
