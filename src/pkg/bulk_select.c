@@ -73,8 +73,8 @@ static int look_at (struct bulk *bulk, size_t index, struct err *err)
     row->log = xstrdup (work->log.path);
     runlog_note (&work->log, "%s", bulk->options->title);
   }
-  if (!running && pkg_state_digest (bulk->root, &bulk->states, work->guest,
-                                    row->driver->state_paths, &work->state, err) < 0)
+  if (!running &&
+      pkg_state_digest (bulk->root, &bulk->states, work->guest, row->driver, &work->state, err) < 0)
     return -err->code;
   return 0;
 }

@@ -123,6 +123,8 @@ struct pkg_driver {
    * so that no guest's programs speak for another guest with other ones. Patterns of util/rules.h
    * are not allowed. */
   const char *const *state_paths;
+  bool state_packages; /* what read_installed tells decides as well: instead of a database that has
+                          the time of each installation */
   const char *const *source_paths; /* the part of them that says where metadata comes from */
 
   /* Where metadata lies: a directory that PKG_REFRESH fills; NULL: none. With keep_lists what was

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state.h"
+#include "pkg/find.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include <limits.h>
@@ -141,8 +142,26 @@ static bool is_of_packages (const char *path)
   return false;
 }
 
+static int add_packages (struct walk *walk, struct guest *guest, const struct pkg_driver *driver,
+                         struct err *err)
+{
+  autopkglayers struct pkg_layers layers = {0};
+  autopkgpackages struct pkg_packages packages = {0};
+
+  if (pkg_layers_open (guest, &layers, err) < 0 ||
+      driver->read_installed (layers.fds, layers.count, &packages, err) < 0)
+    return -err->code;
+  add_number (walk, packages.count);
+  for (size_t i = 0; i < packages.count; i++) {
+    add_text (walk, packages.items[i].key);
+    add_text (walk, packages.items[i].version);
+    add_text (walk, packages.items[i].state ? packages.items[i].state : "");
+  }
+  return 0;
+}
+
 int pkg_state_digest (struct vroot *root, struct pkg_states *states, struct guest *guest,
-                      const char *const *paths, struct digest *ret_digest, struct err *err)
+                      const struct pkg_driver *driver, struct digest *ret_digest, struct err *err)
 {
   static const char *const layers[] = {"private", "tree", NULL};
   autohasher struct hasher *hasher = hasher_new ();
@@ -154,12 +173,14 @@ int pkg_state_digest (struct vroot *root, struct pkg_states *states, struct gues
 
     if (layer_fd < 0)
       return err_errno (err, "open %s of guest %s", *layer, guest->name);
-    for (const char *const *path = paths; *path; path++) {
+    for (const char *const *path = driver->state_paths; *path; path++) {
       walk.by_inode = is_of_packages (*path);
       if (add_path (&walk, layer_fd, *path, err) < 0)
         return err_wrap (err, "guest %s: %s", guest->name, *layer);
     }
   }
+  if (driver->state_packages && add_packages (&walk, guest, driver, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
   hasher_end (hasher, ret_digest);
   return 0;
 }

@@ -13,7 +13,7 @@
 #ifndef VG_PKG_STATE_H
 #define VG_PKG_STATE_H
 
-#include "guest/guest.h"
+#include "pkg/driver.h"
 
 /* What was read of shared files, for many guests. */
 struct pkg_states {
@@ -23,9 +23,10 @@ struct pkg_states {
 };
 void pkg_states_release (struct pkg_states *states);
 
-/* The digest of @paths (files, or directories with all below them; NULL-terminated) in the layers
- * of @guest, which does not run. Guests with equal digests have the same there. */
+/* The digest of the driver's state_paths (files, or directories with all below them) in the layers
+ * of @guest, which does not run; with state_packages, of its packages as well. Guests with equal
+ * digests have the same there. */
 int pkg_state_digest (struct vroot *root, struct pkg_states *states, struct guest *guest,
-                      const char *const *paths, struct digest *ret_digest, struct err *err);
+                      const struct pkg_driver *driver, struct digest *ret_digest, struct err *err);
 
 #endif
