@@ -78,6 +78,10 @@ int pkg_changes_add (struct pkg_changes *changes, enum pkg_action action, const 
 int pkg_changes_between (const struct pkg_packages *before, const struct pkg_packages *after,
                          struct pkg_changes *changes, struct err *err);
 
+/* For plans that tell new versions only: an installation of what @installed (sorted) has becomes an
+ * upgrade from its version, or a reinstallation of the same. */
+void pkg_changes_complete (struct pkg_changes *changes, const struct pkg_packages *installed);
+
 /* "install", "upgrade", …: as in JSON. */
 const char *pkg_action_name (enum pkg_action action);
 

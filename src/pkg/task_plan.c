@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Is the package database sane, and what would the request change? Nothing is changed by asking. */
 #include "commands.h"
+#include "pkg/find.h"
 #include "pkg/layer.h"
 
 static int run_queries (struct bulk *bulk, size_t row, struct pkg_commands *commands,
@@ -28,10 +29,28 @@ static int run_queries (struct bulk *bulk, size_t row, struct pkg_commands *comm
   return pkg_commands_fail (commands, &result, at, err);
 }
 
-/* {"changes": […], "files": […]}; changes only where they can be told. */
-static int tell_plan (const struct pkg_driver *driver, const struct pkg_commands *commands,
-                      bool plans, struct err *err)
+/* The plans of some managers tell new versions only. */
+static int complete_changes (struct guest *guest, const struct pkg_driver *driver,
+                             struct pkg_changes *changes, struct err *err)
 {
+  autopkglayers struct pkg_layers layers = {0};
+  autopkgpackages struct pkg_packages installed = {0};
+
+  if (!changes->count || !driver->read_installed)
+    return 0;
+  if (pkg_layers_open (guest, &layers, err) < 0 ||
+      driver->read_installed (layers.fds, layers.count, &installed, err) < 0)
+    return -err->code;
+  pkg_changes_complete (changes, &installed);
+  return 0;
+}
+
+/* {"changes": […], "files": […]}; changes only where they can be told. */
+static int tell_plan (struct bulk *bulk, size_t row, const struct pkg_commands *commands,
+                      struct err *err)
+{
+  const struct pkg_driver *driver = bulk->report->rows[row].driver;
+  const struct bulk_work *work = &bulk->works[row];
   autopkgchanges struct pkg_changes changes = {0};
   autopkgfiles struct pkg_files files = {0};
   autojson json_object *result = json_object_new_object ();
@@ -39,8 +58,9 @@ static int tell_plan (const struct pkg_driver *driver, const struct pkg_commands
   const char *plan = pkg_commands_text (commands, PKG_PLAN, &plan_len);
   const char *uris = pkg_commands_text (commands, PKG_URIS, &uris_len);
 
-  if (plans && driver->parse_plan) {
-    if (driver->parse_plan (plan, plan_len, &changes, err) < 0)
+  if (work->request->plans && driver->parse_plan) {
+    if (driver->parse_plan (plan, plan_len, &changes, err) < 0 ||
+        complete_changes (work->guest, driver, &changes, err) < 0)
       return -err->code;
     json_put (result, "changes", pkg_changes_json (&changes));
   }
@@ -68,6 +88,5 @@ int task_plan (struct bulk *bulk, size_t row, const struct bulk_group *group, st
     ret = err_code (err, end_err.code, "%s", err_text (&end_err));
   if (ret < 0)
     return ret;
-  return tell_plan (bulk->report->rows[row].driver, &commands, bulk->works[row].request->plans,
-                    err);
+  return tell_plan (bulk, row, &commands, err);
 }

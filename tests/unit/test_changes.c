@@ -38,6 +38,40 @@ static void differences_are_found (void **state)
   assert_null (pkg_packages_find (&after, "e"));
 }
 
+static void old_versions_come_from_what_is_installed (void **state)
+{
+  static const struct {
+    const char *name;
+    enum pkg_action action;
+    const char *old;
+  } expected[] = {
+      {"newer", PKG_UPGRADE, "1"},  {"same", PKG_REINSTALL, "1"}, {"absent", PKG_INSTALL, NULL},
+      {"told", PKG_DOWNGRADE, "3"}, {"gone", PKG_REMOVE, "9"},
+  };
+  autopkgpackages struct pkg_packages installed = {0};
+  autopkgchanges struct pkg_changes changes = {0};
+  autoerr struct err err = {0};
+
+  (void) state;
+  add (&installed, "newer", "1", NULL);
+  add (&installed, "same", "1", NULL);
+  add (&installed, "told", "1", NULL);
+  add (&installed, "gone", "1", NULL);
+  pkg_packages_sort (&installed);
+  pkg_changes_add (&changes, PKG_INSTALL, "newer", 5, NULL, 0, "2", 1, &err);
+  pkg_changes_add (&changes, PKG_INSTALL, "same", 4, NULL, 0, "1", 1, &err);
+  pkg_changes_add (&changes, PKG_INSTALL, "absent", 6, NULL, 0, "1", 1, &err);
+  pkg_changes_add (&changes, PKG_DOWNGRADE, "told", 4, "3", 1, "2", 1, &err);
+  pkg_changes_add (&changes, PKG_REMOVE, "gone", 4, "9", 1, NULL, 0, &err);
+  pkg_changes_complete (&changes, &installed);
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+    assert_string_equal (changes.items[i].name, expected[i].name);
+    assert_int_equal (changes.items[i].action, expected[i].action);
+    assert_string_equal (changes.items[i].old_version ? changes.items[i].old_version : "",
+                         expected[i].old ? expected[i].old : "");
+  }
+}
+
 static void what_goes_through_json_comes_back (void **state)
 {
   autopkgchanges struct pkg_changes changes = {0}, back = {0};
@@ -132,6 +166,7 @@ int main (void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test (differences_are_found),
+      cmocka_unit_test (old_versions_come_from_what_is_installed),
       cmocka_unit_test (what_goes_through_json_comes_back),
       cmocka_unit_test (bad_words_are_refused),
       cmocka_unit_test (events_come_in_any_pieces),
