@@ -49,18 +49,6 @@ void apt_line (const char *line, struct pkg_line *ret_line)
                     pkg_starts_with (line, "Removing ");
 }
 
-/* The next word of [*at, end); false when there is none. */
-static bool next_word (const char **at, const char *end, const char **ret_word, size_t *ret_len)
-{
-  while (*at < end && **at == ' ')
-    ++*at;
-  *ret_word = *at;
-  while (*at < end && **at != ' ')
-    ++*at;
-  *ret_len = (size_t) (*at - *ret_word);
-  return *ret_len > 0;
-}
-
 static bool is (const char *word, size_t len, const char *text)
 {
   return strlen (text) == len && memcmp (word, text, len) == 0;
@@ -73,9 +61,9 @@ static int parse_change (const char *at, const char *end, bool removal, struct p
   const char *name, *word, *old = NULL, *new = NULL;
   size_t name_len, len, old_len = 0, new_len = 0;
 
-  if (!next_word (&at, end, &name, &name_len))
+  if (!pkg_text_word (&at, end, &name, &name_len))
     return err_code (err, EINVAL, "a change without a name");
-  while (next_word (&at, end, &word, &len))
+  while (pkg_text_word (&at, end, &word, &len))
     if (!old && !new &&word[0] == '[' && word[len - 1] == ']' && len > 2) {
       old = word + 1;
       old_len = len - 2;
@@ -103,7 +91,7 @@ int apt_parse_plan (const char *text, size_t len, struct pkg_changes *changes, s
   while (pkg_text_line (&lines, &line, &line_len)) {
     const char *at = line, *end = line + line_len;
 
-    if (!line_len || *line == ' ' || !next_word (&at, end, &word, &word_len))
+    if (!line_len || *line == ' ' || !pkg_text_word (&at, end, &word, &word_len))
       continue;
     bool removal = is (word, word_len, "Remv") || is (word, word_len, "Purg");
     if (!removal && !is (word, word_len, "Inst"))
@@ -159,10 +147,10 @@ static int parse_uri (const char *line, size_t len, struct pkg_files *files, str
   uint64_t size;
 
   at = quote ? quote + 1 : end;
-  if (!quote || !next_word (&at, end, &name, &name_len) ||
-      !next_word (&at, end, &size_word, &size_len) || !parse_size (size_word, size_len, &size))
+  if (!quote || !pkg_text_word (&at, end, &name, &name_len) ||
+      !pkg_text_word (&at, end, &size_word, &size_len) || !parse_size (size_word, size_len, &size))
     return err_code (err, EINVAL, "\"'URI' NAME SIZE\" is expected");
-  if (next_word (&at, end, &word, &word_len))
+  if (pkg_text_word (&at, end, &word, &word_len))
     parse_hash (word, word_len, &kind, &hash, &hash_len);
   return pkg_files_add (files, line + 1, (size_t) (quote - line - 1), name, name_len, size, kind,
                         hash, hash_len, err);

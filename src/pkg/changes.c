@@ -377,3 +377,14 @@ bool pkg_text_line (struct pkg_text *text, const char **ret_line, size_t *ret_le
   text->number++;
   return true;
 }
+
+bool pkg_text_word (const char **at, const char *end, const char **ret_word, size_t *ret_len)
+{
+  while (*at < end && **at == ' ')
+    ++*at;
+  *ret_word = *at;
+  while (*at < end && **at != ' ')
+    ++*at;
+  *ret_len = (size_t) (*at - *ret_word);
+  return *ret_len > 0;
+}

@@ -124,5 +124,7 @@ struct pkg_text {
 void pkg_text_start (const char *text, size_t len, struct pkg_text *ret_text);
 /* The next line, without its end: false at the end of the text. */
 bool pkg_text_line (struct pkg_text *text, const char **ret_line, size_t *ret_len);
+/* The next word of [*at, end), behind spaces; false when there is none. */
+bool pkg_text_word (const char **at, const char *end, const char **ret_word, size_t *ret_len);
 
 #endif

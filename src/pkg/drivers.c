@@ -4,6 +4,7 @@
 /* A Debian guest may have rpm or pacman installed as a tool, and one of SUSE dnf. */
 const struct pkg_driver *const pkg_drivers[] = {
     &pkg_apt,
+    &pkg_pacman,
     NULL,
 };
 
