@@ -5,6 +5,7 @@
 const struct pkg_driver *const pkg_drivers[] = {
     &pkg_apt,
     &pkg_pacman,
+    &pkg_apk,
     NULL,
 };
 
