@@ -159,13 +159,15 @@ int pkg_layer_remove (struct guest *guest, struct err *err)
   return 0;
 }
 
-int pkg_layer_catch (struct guest *guest, const char *path, struct err *err)
+int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct err *err)
 {
   autolower struct lower lower = {-1, -1};
   autoclose int fd = make_in (guest, "txn/upper", path, &lower, err);
 
   if (fd < 0)
     return -err->code;
+  if (empty)
+    lower_close (&lower);
   if ((lower.priv >= 0 && fill (lower.priv, fd, FILL_COPY, err) < 0) ||
       (lower.tree >= 0 && fill (lower.tree, fd, FILL_COPY, err) < 0) || make_opaque (fd, err) < 0)
     return err_wrap (err, "guest %s: %s", guest->name, path);

@@ -25,8 +25,9 @@ int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struc
 int pkg_layer_remove (struct guest *guest, struct err *err);
 
 /* Before a transaction's command runs: what the guest has in the directory @path is copied to
- * txn/upper, so that all that is there at its end is in txn/upper alone. */
-int pkg_layer_catch (struct guest *guest, const char *path, struct err *err);
+ * txn/upper, so that all that is there at its end is in txn/upper alone. With @empty it is hidden
+ * instead, so that nothing of this one guest gets to others. */
+int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct err *err);
 
 /* Behind it: moves that directory to @name in @to_fd, which is on the same file system. The
  * transaction is to be thrown away. What is no regular file or directory is removed. */

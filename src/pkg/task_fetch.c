@@ -11,6 +11,7 @@ struct fetch {
   const struct bulk_group *group;
   const char *path;      /* the directory in the guest */
   const char *lists_dir; /* of the host: brought in before; or NULL */
+  bool empty;            /* what the guest has in the directory is not for others */
 };
 
 int bulk_bring_lists (struct bulk *bulk, size_t row, struct guest *guest, struct err *err)
@@ -33,7 +34,7 @@ static int prepare (void *data, struct guest *guest, struct err *err)
 
   if (fetch->lists_dir && bulk_bring_lists (fetch->bulk, fetch->group->leader, guest, err) < 0)
     return -err->code;
-  return pkg_layer_catch (guest, fetch->path, err);
+  return pkg_layer_catch (guest, fetch->path, fetch->empty, err);
 }
 
 static int accept (void *data, struct guest *guest, const struct container_result *result,
@@ -82,7 +83,8 @@ static int fetch (const struct fetch *fetch, enum pkg_step step, size_t row, str
 
 int task_refresh (struct bulk *bulk, size_t row, const struct bulk_group *group, struct err *err)
 {
-  struct fetch what = {bulk, group, bulk->report->rows[row].driver->lists_dir, NULL};
+  struct fetch what = {
+      .bulk = bulk, .group = group, .path = bulk->report->rows[row].driver->lists_dir};
 
   event_step ("refresh", -1);
   /* Where the request itself is the refresh, it has the user's own options. */
@@ -98,6 +100,7 @@ int task_download (struct bulk *bulk, size_t row, const struct bulk_group *group
       .group = group,
       .path = driver->cache_dir,
       .lists_dir = lists == NO_GROUP ? NULL : bulk->lists.items[lists].dir,
+      .empty = true,
   };
 
   event_step ("download", -1);
