@@ -98,12 +98,14 @@ wait_for () {
 #   services   systemd, dbus, openssh-server, cron, nginx, iproute2, procps
 #   sysvinit   sysvinit with sysv-rc, busybox, cron, procps
 #   openrc     sysvinit with OpenRC, and openrc-init; cron, procps
+#   pacman     pacman and repo-add
 need_tar () {
   local cache=${VGUEST_TEST_CACHE:-$BATS_RUN_TMPDIR/cache} packages
   case $1 in
     services) packages=systemd-sysv,dbus,openssh-server,cron,nginx-light,iproute2,procps ;;
     sysvinit) packages=sysvinit-core,initscripts,sysv-rc,busybox,cron,procps ;;
     openrc) packages=sysvinit-core,openrc,cron,procps ;;
+    pacman) packages=pacman-package-manager,makepkg,libarchive-tools,libcap2-bin ;;
   esac
   skip_unless_mirror
   mkdir -p "$cache"
