@@ -27,22 +27,35 @@ int bulk_bring_lists (struct bulk *bulk, size_t row, struct guest *guest, struct
   return pkg_layer_replace (guest, bulk->report->rows[row].driver->lists_dir, fd, err);
 }
 
+/* One of several. */
+struct attempt {
+  const struct fetch *fetch;
+  const struct pkg_commands *commands;
+};
+
 /* The row is the group's leader in both calls. */
 static int prepare (void *data, struct guest *guest, struct err *err)
 {
-  const struct fetch *fetch = data;
+  const struct attempt *attempt = data;
+  const struct fetch *fetch = attempt->fetch;
 
   if (fetch->lists_dir && bulk_bring_lists (fetch->bulk, fetch->group->leader, guest, err) < 0)
     return -err->code;
   return pkg_layer_catch (guest, fetch->path, fetch->empty, err);
 }
 
+/* Of a command that failed by what it printed alone, nothing is kept. */
 static int accept (void *data, struct guest *guest, const struct container_result *result,
                    struct err *err)
 {
-  const struct fetch *fetch = data;
+  const struct attempt *attempt = data;
+  const struct fetch *fetch = attempt->fetch;
+  const struct run_result now = {.container = *result};
+  size_t at = 0;
+  enum pkg_meaning meaning = pkg_commands_meaning (attempt->commands, &now, &at);
 
-  (void) result;
+  if (meaning != PKG_OK && meaning != PKG_NOTHING)
+    return 0;
   return pkg_layer_take (guest, fetch->path, fetch->bulk->staging.fd, fetch->group->dir, err);
 }
 
@@ -51,11 +64,12 @@ static int fetch_once (const struct fetch *fetch, enum pkg_step step, size_t row
 {
   autopkgcommands struct pkg_commands commands = {0};
   autorunresult struct run_result result = {0};
+  struct attempt attempt = {fetch, &commands};
   struct run_options run = {
       .discard = true,
       .prepare = prepare,
       .accept = accept,
-      .hook_data = (void *) fetch,
+      .hook_data = &attempt,
   };
   enum pkg_meaning meaning;
   size_t at = 0;
