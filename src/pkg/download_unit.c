@@ -128,6 +128,20 @@ static void agree_on_size (struct pkgcache_unit *unit)
       unit->size = FETCH_SIZE_UNKNOWN;
 }
 
+/* The next one in order. */
+static void add_entry (struct pkgcache_units *units, const struct entry *entry, size_t index,
+                       bool begins_unit)
+{
+  units->members[index] = entry->file;
+  if (begins_unit)
+    units->items[units->count++] = (struct pkgcache_unit){
+        .members = &units->members[index],
+        .given = entry->given,
+        .dir_fd = -1,
+    };
+  units->items[units->count - 1].count++;
+}
+
 void pkgcache_units_make (struct pkgcache_file *files, size_t count, enum pkgcache_trust trust,
                           struct pkgcache_units *ret_units)
 {
@@ -148,17 +162,8 @@ void pkgcache_units_make (struct pkgcache_file *files, size_t count, enum pkgcac
     left++;
   }
   qsort (entries, left, sizeof entries[0], compare_entries);
-  for (size_t i = 0; i < left; i++) {
-    units.members[i] = entries[i].file;
-    if (i == 0 || strcmp (entries[i - 1].key, entries[i].key) != 0) {
-      units.items[units.count++] = (struct pkgcache_unit){
-          .members = &units.members[i],
-          .given = entries[i].given,
-          .dir_fd = -1,
-      };
-    }
-    units.items[units.count - 1].count++;
-  }
+  for (size_t i = 0; i < left; i++)
+    add_entry (&units, &entries[i], i, i == 0 || strcmp (entries[i - 1].key, entries[i].key) != 0);
   for (size_t i = 0; i < units.count; i++) {
     collect_urls (&units.items[i]);
     agree_on_size (&units.items[i]);

@@ -255,65 +255,54 @@ static void on_status (struct transfer *transfer, long status, uint64_t retry_af
     fetch_place_failed (transfer, FETCH_REFUSED, /* again= */ false, 0);
 }
 
+/* What libcurl's errors mean; those that are not here are troubles of the network. */
+static const struct meaning {
+  CURLcode curl_code;
+  enum fetch_outcome outcome;
+  int code;
+} meanings[] = {
+    {CURLE_COULDNT_RESOLVE_HOST, FETCH_NETWORK, ENETUNREACH},
+    {CURLE_COULDNT_RESOLVE_PROXY, FETCH_NETWORK, ENETUNREACH},
+    {CURLE_COULDNT_CONNECT, FETCH_NETWORK, ENETUNREACH},
+    {CURLE_OPERATION_TIMEDOUT, FETCH_NETWORK, ETIMEDOUT},
+    {CURLE_PEER_FAILED_VERIFICATION, FETCH_FORBIDDEN, EPERM},
+    {CURLE_SSL_ISSUER_ERROR, FETCH_FORBIDDEN, EPERM},
+    {CURLE_SSL_INVALIDCERTSTATUS, FETCH_FORBIDDEN, EPERM},
+    {CURLE_UNSUPPORTED_PROTOCOL, FETCH_FORBIDDEN, EPERM},
+    {CURLE_URL_MALFORMAT, FETCH_FORBIDDEN, EPERM},
+    {CURLE_SSL_CACERT_BADFILE, FETCH_LOCAL, EIO},
+    {CURLE_SSL_CERTPROBLEM, FETCH_LOCAL, EIO},
+    {CURLE_FILE_COULDNT_READ_FILE, FETCH_REFUSED, ENOENT},
+    {CURLE_REMOTE_FILE_NOT_FOUND, FETCH_REFUSED, ENOENT},
+    {CURLE_FTP_COULDNT_RETR_FILE, FETCH_REFUSED, ENOENT},
+    {CURLE_LOGIN_DENIED, FETCH_REFUSED, EACCES},
+    {CURLE_REMOTE_ACCESS_DENIED, FETCH_REFUSED, EACCES},
+};
+
 static void on_curl_error (struct transfer *transfer, CURLcode curl_code)
 {
-  const char *text = transfer->message[0] ? transfer->message : curl_easy_strerror (curl_code);
-  enum fetch_outcome outcome = FETCH_NETWORK;
-  int code = EIO;
+  struct meaning meaning = {curl_code, FETCH_NETWORK, EIO};
+  bool no_range = curl_code == CURLE_RANGE_ERROR || curl_code == CURLE_BAD_DOWNLOAD_RESUME;
 
+  if (curl_code == CURLE_OUT_OF_MEMORY)
+    err_out_of_memory ();
+  if (no_range && transfer->range_from) {
+    transfer->no_range = true;
+    retry_at_once (transfer);
+    return;
+  }
+  for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
+    if (meanings[i].curl_code == curl_code)
+      meaning = meanings[i];
   for (char *p = transfer->message; *p; p++)
     if ((unsigned char) *p < ' ' || *p == 0x7f)
       *p = ' ';
-  switch (curl_code) {
-  case CURLE_OUT_OF_MEMORY:
-    err_out_of_memory ();
-  case CURLE_RANGE_ERROR:
-  case CURLE_BAD_DOWNLOAD_RESUME:
-    if (transfer->range_from) {
-      transfer->no_range = true;
-      retry_at_once (transfer);
-      return;
-    }
-    break;
-  case CURLE_COULDNT_RESOLVE_HOST:
-  case CURLE_COULDNT_RESOLVE_PROXY:
-  case CURLE_COULDNT_CONNECT:
-    code = ENETUNREACH;
-    break;
-  case CURLE_OPERATION_TIMEDOUT:
-    code = ETIMEDOUT;
-    break;
-  case CURLE_PEER_FAILED_VERIFICATION:
-  case CURLE_SSL_ISSUER_ERROR:
-  case CURLE_SSL_INVALIDCERTSTATUS:
-  case CURLE_UNSUPPORTED_PROTOCOL:
-  case CURLE_URL_MALFORMAT:
-    outcome = FETCH_FORBIDDEN;
-    code = EPERM;
-    break;
-  case CURLE_SSL_CACERT_BADFILE:
-  case CURLE_SSL_CERTPROBLEM:
-    outcome = FETCH_LOCAL;
-    break;
-  case CURLE_FILE_COULDNT_READ_FILE:
-  case CURLE_REMOTE_FILE_NOT_FOUND:
-  case CURLE_FTP_COULDNT_RETR_FILE:
-    outcome = FETCH_REFUSED;
-    code = ENOENT;
-    break;
-  case CURLE_LOGIN_DENIED:
-  case CURLE_REMOTE_ACCESS_DENIED:
-    outcome = FETCH_REFUSED;
-    code = EACCES;
-    break;
-  default:
-    break;
-  }
-  fail (transfer, code, "%s", text);
-  if (outcome == FETCH_NETWORK)
+  fail (transfer, meaning.code, "%s",
+        transfer->message[0] ? transfer->message : curl_easy_strerror (curl_code));
+  if (meaning.outcome == FETCH_NETWORK)
     try_later (transfer, 0);
   else
-    fetch_place_failed (transfer, outcome, /* again= */ false, 0);
+    fetch_place_failed (transfer, meaning.outcome, /* again= */ false, 0);
 }
 
 static void on_complete (struct transfer *transfer)
