@@ -239,13 +239,13 @@ int pkg_query (struct pkg_call *call, struct err *err)
       .output = output,
       .end = end,
   };
-  autoerr struct err print_err = {0};
 
   int ret = jobs_run (&jobs, err);
-  if (ret == 0 && call->context->json && write_json (&query, &print_err) < 0)
-    ret = err_code (err, print_err.code, "%s", err_text (&print_err));
-  else if (ret == 0 && call->group && print_groups (&query, &print_err) < 0)
-    ret = err_code (err, print_err.code, "%s", err_text (&print_err));
+  if (ret == 0 && call->context->json)
+    ret = write_json (&query, err);
+  else if (ret == 0 && call->group)
+    ret = print_groups (&query, err);
+  /* What failed is told in any case, and an error that is set already stays. */
   ret = conclude (&query, err);
   for (size_t i = 0; i < call->names.count; i++)
     free (answers[i].error);

@@ -15,11 +15,12 @@ static int join_group (struct bulk_groups *groups, const struct digest *key,
     }
   groups->items = xreallocarray (groups->items, groups->count + 1, sizeof groups->items[0]);
   groups->items[groups->count] = (struct bulk_group){
-      .key = alone ? (struct digest){{0}} : *key,
       .driver = driver,
       .leader = row,
       .members = 1,
   };
+  if (!alone)
+    groups->items[groups->count].key = *key;
   return (int) groups->count++;
 }
 

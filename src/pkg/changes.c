@@ -123,14 +123,16 @@ int pkg_changes_add (struct pkg_changes *changes, enum pkg_action action, const 
   return 0;
 }
 
-static int add_between (struct pkg_changes *changes, enum pkg_action action,
+/* @old or @new is NULL where there is none; @key is that of both. */
+static int add_between (struct pkg_changes *changes, enum pkg_action action, const char *key,
                         const struct pkg_package *old, const struct pkg_package *new,
                         struct err *err)
 {
-  const char *key = old ? old->key : new->key;
+  const char *old_version = old ? old->version : NULL;
+  const char *new_version = new ? new->version : NULL;
 
-  return pkg_changes_add (changes, action, key, strlen (key), old ? old->version : NULL,
-                          old ? strlen (old->version) : 0, new ? new->version : NULL,
+  return pkg_changes_add (changes, action, key, strlen (key), old_version,
+                          old ? strlen (old->version) : 0, new_version,
                           new ? strlen (new->version) : 0, err);
 }
 
@@ -149,18 +151,20 @@ int pkg_changes_between (const struct pkg_packages *before, const struct pkg_pac
     const struct pkg_package *old = i < before->count ? &before->items[i] : NULL;
     const struct pkg_package *new = j < after->count ? &after->items[j] : NULL;
     int order = !old ? 1 : !new ? -1 : strcmp (old->key, new->key);
+    const char *key = order <= 0 ? old->key : new->key;
 
     if (order < 0)
-      ret = add_between (changes, PKG_REMOVE, old, NULL, err);
+      ret = add_between (changes, PKG_REMOVE, key, old, NULL, err);
     else if (order > 0)
-      ret = add_between (changes, PKG_INSTALL, NULL, new, err);
-    else if (old->removed != new->removed)
-      ret = add_between (changes, new->removed ? PKG_REMOVE : PKG_INSTALL,
-                         new->removed ? old : NULL, new->removed ? NULL : new, err);
+      ret = add_between (changes, PKG_INSTALL, key, NULL, new, err);
+    else if (new->removed && !old->removed)
+      ret = add_between (changes, PKG_REMOVE, key, old, NULL, err);
+    else if (old->removed && !new->removed)
+      ret = add_between (changes, PKG_INSTALL, key, NULL, new, err);
     else if (strcmp (old->version, new->version) != 0)
-      ret = add_between (changes, PKG_UPGRADE, old, new, err);
+      ret = add_between (changes, PKG_UPGRADE, key, old, new, err);
     else if (!same_state (old, new))
-      ret = add_between (changes, PKG_CONFIGURE, old, new, err);
+      ret = add_between (changes, PKG_CONFIGURE, key, old, new, err);
     i += order <= 0;
     j += order >= 0;
   }
