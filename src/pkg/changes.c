@@ -123,17 +123,17 @@ int pkg_changes_add (struct pkg_changes *changes, enum pkg_action action, const 
   return 0;
 }
 
-/* @old or @new is NULL where there is none; @key is that of both. */
-static int add_between (struct pkg_changes *changes, enum pkg_action action, const char *key,
-                        const struct pkg_package *old, const struct pkg_package *new,
-                        struct err *err)
+static int add_removed (struct pkg_changes *changes, const struct pkg_package *old, struct err *err)
 {
-  const char *old_version = old ? old->version : NULL;
-  const char *new_version = new ? new->version : NULL;
+  return pkg_changes_add (changes, PKG_REMOVE, old->key, strlen (old->key), old->version,
+                          strlen (old->version), NULL, 0, err);
+}
 
-  return pkg_changes_add (changes, action, key, strlen (key), old_version,
-                          old ? strlen (old->version) : 0, new_version,
-                          new ? strlen (new->version) : 0, err);
+static int add_installed (struct pkg_changes *changes, const struct pkg_package *new,
+                          struct err *err)
+{
+  return pkg_changes_add (changes, PKG_INSTALL, new->key, strlen (new->key), NULL, 0, new->version,
+                          strlen (new->version), err);
 }
 
 static bool same_state (const struct pkg_package *a, const struct pkg_package *b)
@@ -141,32 +141,39 @@ static bool same_state (const struct pkg_package *a, const struct pkg_package *b
   return strcmp (a->state ? a->state : "", b->state ? b->state : "") == 0;
 }
 
+/* Of a package that both have. */
+static int add_between (struct pkg_changes *changes, const struct pkg_package *old,
+                        const struct pkg_package *new, struct err *err)
+{
+  enum pkg_action action = PKG_UPGRADE;
+
+  if (old->removed != new->removed)
+    return new->removed ? add_removed (changes, old, err) : add_installed (changes, new, err);
+  if (strcmp (old->version, new->version) == 0) {
+    if (same_state (old, new))
+      return 0;
+    action = PKG_CONFIGURE;
+  }
+  return pkg_changes_add (changes, action, old->key, strlen (old->key), old->version,
+                          strlen (old->version), new->version, strlen (new->version), err);
+}
+
 int pkg_changes_between (const struct pkg_packages *before, const struct pkg_packages *after,
                          struct pkg_changes *changes, struct err *err)
 {
-  size_t i = 0, j = 0;
+  const struct pkg_package *old = before->items, *old_end = old + before->count;
+  const struct pkg_package *new = after->items, *new_end = new + after->count;
   int ret = 0;
 
-  while (ret == 0 && (i < before->count || j < after->count)) {
-    const struct pkg_package *old = i < before->count ? &before->items[i] : NULL;
-    const struct pkg_package *new = j < after->count ? &after->items[j] : NULL;
-    int order = !old ? 1 : !new ? -1 : strcmp (old->key, new->key);
-    const char *key = order <= 0 ? old->key : new->key;
+  while (ret == 0 && (old < old_end || new < new_end)) {
+    int order = old == old_end ? 1 : new == new_end ? -1 : strcmp (old->key, new->key);
 
     if (order < 0)
-      ret = add_between (changes, PKG_REMOVE, key, old, NULL, err);
+      ret = add_removed (changes, old++, err);
     else if (order > 0)
-      ret = add_between (changes, PKG_INSTALL, key, NULL, new, err);
-    else if (new->removed && !old->removed)
-      ret = add_between (changes, PKG_REMOVE, key, old, NULL, err);
-    else if (old->removed && !new->removed)
-      ret = add_between (changes, PKG_INSTALL, key, NULL, new, err);
-    else if (strcmp (old->version, new->version) != 0)
-      ret = add_between (changes, PKG_UPGRADE, key, old, new, err);
-    else if (!same_state (old, new))
-      ret = add_between (changes, PKG_CONFIGURE, key, old, new, err);
-    i += order <= 0;
-    j += order >= 0;
+      ret = add_installed (changes, new ++, err);
+    else
+      ret = add_between (changes, old++, new ++, err);
   }
   return ret;
 }
@@ -236,7 +243,7 @@ int pkg_changes_from_json (json_object *array, struct pkg_changes *changes, stru
   for (size_t i = 0; i < json_object_array_length (array); i++) {
     json_object *object = json_object_array_get_idx (array, i);
     const char *name = NULL, *old = NULL, *new = NULL, *verb = NULL;
-    enum pkg_action action;
+    enum pkg_action action = PKG_INSTALL;
 
     if (json_get_string (object, "action", "", &verb, err) < 0 ||
         json_get_string (object, "name", "", &name, err) < 0 ||
