@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "layer.h"
 #include "tree/clone.h"
+#include "tree/fold.h"
 #include "tree/layer.h"
+#include "unify/policy.h"
 #include "util/copy.h"
 #include "util/dirread.h"
 #include "util/fd.h"
@@ -98,43 +100,70 @@ int pkg_layer_directory (struct guest *guest, const char *path, struct err *err)
   return make_in (guest, "txn/layer", path, &lower, err);
 }
 
-/* What is done with each entry of a directory of the host. */
-enum fill { FILL_LINK, FILL_COPY };
+/* What is done with each regular file of a directory: a link, where @rules say nothing else, or a
+ * copy. Where there are rules only files that move to the tree for certain may be links: a name in
+ * private can be written to. */
+struct filling {
+  bool copy;
+  const struct rules *rules; /* or NULL */
+};
+
+static bool may_link (const struct filling *filling, const struct rules_state *state)
+{
+  if (filling->copy)
+    return false;
+  return !filling->rules || (state->verdict & FOLD_CLASS_MASK) == FOLD_EAGER;
+}
+
+static int fill_entry (int from_fd, int to_fd, const char *name, const struct filling *filling,
+                       const struct rules_state *state, struct err *err);
 
 /* Links or copies regular files and directories from @from_fd to @to_fd, all but what is there
  * already. */
-static int fill (int from_fd, int to_fd, enum fill how, struct err *err)
+static int fill (int from_fd, int to_fd, const struct filling *filling,
+                 const struct rules_state *state, struct err *err)
 {
   autodirlist struct dirlist list = {0};
 
   if (dirread_all (from_fd, &list, err) < 0)
     return -err->code;
   for (size_t i = 0; i < list.count; i++) {
-    const char *name = list.items[i].name;
-    struct stat st, there;
+    autorulesstate struct rules_state child = {0};
 
-    if (fstatat (from_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-      return err_errno (err, "stat %s", name);
-    bool is_there = fstatat (to_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
-    if (S_ISDIR (st.st_mode)) {
-      if (is_there && !S_ISDIR (there.st_mode))
-        continue;
-      autoclose int from = fd_open_dir (from_fd, name);
-      autoclose int to = fd_make_dir (to_fd, name, 0755);
-      if (from < 0 || to < 0)
-        return err_errno (err, "make the directory %s", name);
-      if (fill (from, to, how, err) < 0 ||
-          (!is_there && clone_directory_metadata (from, to, err) < 0))
-        return err_wrap (err, "%s", name);
-    } else if (S_ISREG (st.st_mode) && !is_there) {
-      if (how == FILL_LINK && linkat (from_fd, name, to_fd, name, 0) == 0)
-        continue;
-      /* A full inode (EMLINK), or another file system. */
-      if (copy_inode (from_fd, name, &st, -1, NULL, to_fd, name, err) < 0)
-        return -err->code;
-    }
+    if (filling->rules)
+      rules_enter (filling->rules, state, list.items[i].name, &child);
+    if (fill_entry (from_fd, to_fd, list.items[i].name, filling, &child, err) < 0)
+      return -err->code;
   }
   return 0;
+}
+
+static int fill_entry (int from_fd, int to_fd, const char *name, const struct filling *filling,
+                       const struct rules_state *state, struct err *err)
+{
+  struct stat st, there;
+
+  if (fstatat (from_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", name);
+  bool is_there = fstatat (to_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
+  if (S_ISDIR (st.st_mode)) {
+    if (is_there && !S_ISDIR (there.st_mode))
+      return 0;
+    autoclose int from = fd_open_dir (from_fd, name);
+    autoclose int to = fd_make_dir (to_fd, name, 0755);
+    if (from < 0 || to < 0)
+      return err_errno (err, "make the directory %s", name);
+    if (fill (from, to, filling, state, err) < 0 ||
+        (!is_there && clone_directory_metadata (from, to, err) < 0))
+      return err_wrap (err, "%s", name);
+    return 0;
+  }
+  if (!S_ISREG (st.st_mode) || is_there)
+    return 0;
+  if (may_link (filling, state) && linkat (from_fd, name, to_fd, name, 0) == 0)
+    return 0;
+  /* Wanted as a copy; or a full inode (EMLINK), or another file system. */
+  return copy_inode (from_fd, name, &st, -1, NULL, to_fd, name, err);
 }
 
 int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struct err *err)
@@ -143,7 +172,8 @@ int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struc
 
   if (fd < 0)
     return -err->code;
-  if (fill (from_fd, fd, FILL_LINK, err) < 0 || make_opaque (fd, err) < 0)
+  const struct filling links = {0};
+  if (fill (from_fd, fd, &links, NULL, err) < 0 || make_opaque (fd, err) < 0)
     return err_wrap (err, "guest %s: txn/layer/%s", guest->name, path);
   return 0;
 }
@@ -168,8 +198,10 @@ int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct e
     return -err->code;
   if (empty)
     lower_close (&lower);
-  if ((lower.priv >= 0 && fill (lower.priv, fd, FILL_COPY, err) < 0) ||
-      (lower.tree >= 0 && fill (lower.tree, fd, FILL_COPY, err) < 0) || make_opaque (fd, err) < 0)
+  const struct filling copies = {.copy = true};
+  if ((lower.priv >= 0 && fill (lower.priv, fd, &copies, NULL, err) < 0) ||
+      (lower.tree >= 0 && fill (lower.tree, fd, &copies, NULL, err) < 0) ||
+      make_opaque (fd, err) < 0)
     return err_wrap (err, "guest %s: %s", guest->name, path);
   return 0;
 }
@@ -242,6 +274,8 @@ static int hide_stale (int lower_fd, int layer, int upper, struct err *err)
 int pkg_layer_keep (struct guest *guest, const char *path, struct err *err)
 {
   autolower struct lower lower = {-1, -1};
+  autopolicy struct policy policy = {0};
+  autorulesstate struct rules_state state = {0};
   autoclose int layer_top = fd_open_dir_beneath (guest->fd, "txn/layer");
   autoclose int layer = layer_top < 0 ? -1 : fd_open_dir_beneath (layer_top, path);
 
@@ -250,7 +284,11 @@ int pkg_layer_keep (struct guest *guest, const char *path, struct err *err)
   autoclose int upper = make_in (guest, "txn/upper", path, &lower, err);
   if (upper < 0)
     return -err->code;
-  if (fill (layer, upper, FILL_COPY, err) < 0 ||
+  if (policy_load (guest->fd, &policy, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  rules_enter_path (&policy.rules, FOLD_SHARED, path, &state);
+  const struct filling filling = {.rules = &policy.rules};
+  if (fill (layer, upper, &filling, &state, err) < 0 ||
       (lower.priv >= 0 && hide_stale (lower.priv, layer, upper, err) < 0) ||
       (lower.tree >= 0 && hide_stale (lower.tree, layer, upper, err) < 0))
     return err_wrap (err, "guest %s: %s", guest->name, path);

@@ -34,9 +34,11 @@ int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct e
 int pkg_layer_take (struct guest *guest, const char *path, int to_fd, const char *name,
                     struct err *err);
 
-/* Makes what txn/layer has in @path, by pkg_layer_replace, the guest's own: copies into txn/upper
- * of what the command has not changed itself, and whiteouts for what the guest has there and the
- * layer has not. Nothing is mounted. */
+/* Makes what txn/layer has in @path, by pkg_layer_replace, the guest's own: what the command has
+ * not changed itself gets into txn/upper, and whiteouts for what the guest has there and the layer
+ * has not. Where the policy says that the file moves to the tree in any case it is a hard link, so
+ * that the files of all guests of a run are one inode from the start; else a copy. What the layer
+ * has is new in this run: no tree has these inodes under other names. Nothing is mounted. */
 int pkg_layer_keep (struct guest *guest, const char *path, struct err *err);
 
 #endif

@@ -106,10 +106,11 @@ int run_layer (struct vroot *root, struct guest *guest, const struct run_options
     return -err->code;
   if (ret_result->container.failed)
     return 0;
-  if (options->accept &&
-      options->accept (options->hook_data, guest, &ret_result->container, err) < 0)
+  /* Before accept, which may add what the host has: the commands have not written that. */
+  if (measure_layer (guest, &ret_result->written_bytes, err) < 0)
     return -err->code;
-  return measure_layer (guest, &ret_result->written_bytes, err);
+  return options->accept ? options->accept (options->hook_data, guest, &ret_result->container, err)
+                         : 0;
 }
 
 static int run_query (struct vroot *root, struct guest *guest, const struct run_options *options,

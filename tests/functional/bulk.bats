@@ -184,6 +184,7 @@ make_http_repo () {
   make_guests 'web[1-4]'
   vguest -q 'web[1-4]' exec -- sh -c "rm -rf /var/lib/apt/lists/*
     echo 'deb [trusted=yes] http://127.0.0.1:$port/ ./' >/etc/apt/sources.list"
+  echo 'private /var/lib/apt/lists' >"$VGUEST_ROOT/guests/web4/unify.policy"
   run --separate-stderr vapt-get --json 'web[1-4]' -- upgrade
   assert_status 0
   [ "$(count result "done")" = 4 ]
@@ -195,7 +196,9 @@ make_http_repo () {
   # What the guests keep is what they would have fetched: lists, and no packages.
   vguest -q web3 exec --discard -- sh -c 'apt-cache policy vgtest | grep -q "Candidate: 2.0"'
   [ -z "$(find "$VGUEST_ROOT"/guests/web*/{tree,private}/var/cache/apt -name '*.deb')" ]
-  same_inode "$VGUEST_ROOT"/guests/web[1-4]/tree/var/lib/apt/lists/*_Packages
+  same_inode "$VGUEST_ROOT"/guests/web[1-3]/tree/var/lib/apt/lists/*_Packages
+  # What a guest may write to is nobody else's.
+  [ "$(stat -c %h "$VGUEST_ROOT"/guests/web4/private/var/lib/apt/lists/*_Packages)" = 1 ]
   # The host has it still.
   make_guests web5
   vguest -q web5 exec -- sh -c "rm -rf /var/lib/apt/lists/*
