@@ -3,7 +3,7 @@
 #include "util/fd.h"
 #include <inttypes.h>
 
-enum { PLAN_NAMES = 8, PLAN_CHANGES = 12 };
+enum { PLAN_CHANGES = 12 };
 
 static bool same_plan (const struct pkg_changes *a, const struct pkg_changes *b)
 {
@@ -34,21 +34,21 @@ static void print_change (FILE *file, const struct pkg_change *change)
     fprintf (file, " %s", new);
 }
 
-/* "web1, web2, … (31 guests)", of those whose plan is that of @index. Marks them. */
+/* "web[1-31] (31 guests)", of those whose plan is that of @index. Marks them. */
 static void print_names (FILE *file, const struct bulk_report *report, size_t index, bool *done)
 {
-  size_t count = 0;
+  autonames struct names names = {0};
 
   for (size_t i = index; i < report->count; i++)
     if (!done[i] && report->rows[i].planned &&
         same_plan (&report->rows[i].plan, &report->rows[index].plan)) {
       done[i] = true;
-      if (count < PLAN_NAMES)
-        fprintf (file, "%s%s", count ? ", " : "", report->rows[i].name);
-      count++;
+      names_add (&names, report->rows[i].name);
     }
-  if (count > PLAN_NAMES)
-    fprintf (file, ", … (%zu guests)", count);
+  autofree char *brief = names_brief (&names);
+  fputs (brief, file);
+  if (names.count > 1)
+    fprintf (file, " (%zu guests)", names.count);
 }
 
 void pkg_print_plan (FILE *file, const struct bulk_report *report)

@@ -129,12 +129,12 @@ static void on_start (void *data, size_t index)
   draw (screen, /* now= */ false);
 }
 
-static void on_note (void *data, size_t index, const char *text)
+static void on_note (void *data, const char *guests, const char *text)
 {
   struct pkg_screen *screen = data;
 
   clear (screen);
-  fprintf (stderr, "%s: %s\n", name_of (screen, index), text);
+  fprintf (stderr, "%s%s%s\n", guests ? guests : "", guests ? ": " : "", text);
   draw (screen, /* now= */ true);
 }
 
@@ -228,6 +228,11 @@ void pkg_screen_open (struct pkg_call *call, struct pkg_screen **ret_screen)
   options->on_download = on_download;
   options->on_end = on_end;
   options->on_tail = call->verbose ? on_tail : NULL;
+  if (call->names.count > 1) {
+    autofree char *brief = names_brief (&call->names);
+
+    fprintf (stderr, "%zu guests: %s\n", call->names.count, brief);
+  }
 }
 
 void pkg_screen_free (struct pkg_screen *screen)

@@ -33,6 +33,10 @@ void names_sort_unique (struct names *names);
  * ERR_USAGE on bad syntax. Does not check the names. */
 int names_expand (const char *text, struct names *names, struct err *err);
 
+/* The other way, for messages: "db, web[1-31,40]", in the order of people's numbers. The caller's.
+ */
+char *names_brief (const struct names *names);
+
 /* What a command line selects. */
 struct selection {
   struct names patterns; /* owned; names, globs and bracket ranges as written */

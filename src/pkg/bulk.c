@@ -130,8 +130,8 @@ static void prune_cache (struct bulk *bulk)
   pkgcache_close (bulk->cache);
   bulk->cache = NULL;
   if (pkgcache_prune (bulk->root, BULK_CACHE_DAYS, /* dry_run= */ false, &pruned, &err) < 0 &&
-      bulk->count && bulk->options->on_note)
-    bulk->options->on_note (bulk->options->data, 0, err_text (&err));
+      bulk->options->on_note)
+    bulk->options->on_note (bulk->options->data, NULL, err_text (&err));
 }
 
 static void close_bulk (struct bulk *bulk)

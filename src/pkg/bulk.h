@@ -101,7 +101,7 @@ struct bulk_options {
   void (*on_phase) (void *data, const char *phase, size_t guests);
   void (*on_plan) (void *data, const struct bulk_report *report);
   void (*on_start) (void *data, size_t index);
-  void (*on_note) (void *data, size_t index, const char *text);
+  void (*on_note) (void *data, const char *guests, const char *text); /* @guests may be NULL */
   void (*on_line) (void *data, size_t index, const char *line);
   void (*on_step) (void *data, size_t index, const char *phase, int percent); /* -1: not known */
   void (*on_download) (void *data, uint64_t done, uint64_t total, uint64_t per_second);

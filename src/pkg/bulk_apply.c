@@ -80,7 +80,7 @@ static void recover (struct bulk *bulk, size_t index)
   autoerr struct err err = {0};
 
   if (guest_recover (bulk->root, bulk->works[index].guest, &err) < 0 && bulk->options->on_note)
-    bulk->options->on_note (bulk->options->data, index, err_text (&err));
+    bulk->options->on_note (bulk->options->data, bulk->report->rows[index].name, err_text (&err));
 }
 
 static void end_apply (struct bulk *bulk, const struct bulk_task *task, json_object *result,

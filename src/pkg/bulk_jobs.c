@@ -31,10 +31,10 @@ static void on_line (void *data, const char *text)
 static void on_note (void *data, const char *text)
 {
   const struct watcher *watcher = data;
-  const struct bulk_options *options = watcher->pool->bulk->options;
+  const struct bulk *bulk = watcher->pool->bulk;
 
-  if (options->on_note)
-    options->on_note (options->data, watcher->row, text);
+  if (bulk->options->on_note)
+    bulk->options->on_note (bulk->options->data, bulk->report->rows[watcher->row].name, text);
 }
 
 static void on_step (void *data, const char *phase, int percent)

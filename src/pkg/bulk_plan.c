@@ -110,41 +110,67 @@ static void end_refresh (struct bulk *bulk, const struct bulk_task *task, json_o
     bulk->report->refreshes++;
 }
 
-static void note (struct bulk *bulk, size_t index, const char *text)
+/* What is said of many guests, once for all. */
+struct note {
+  const char *text;
+  struct names guests; /* owned */
+};
+
+static void note (struct bulk *bulk, size_t index, struct note *note)
 {
   if (bulk->works[index].log.fd >= 0)
-    runlog_note (&bulk->works[index].log, "%s", text);
-  if (bulk->options->on_note)
-    bulk->options->on_note (bulk->options->data, index, text);
+    runlog_note (&bulk->works[index].log, "%s", note->text);
+  names_add (&note->guests, bulk->report->rows[index].name);
+}
+
+static void tell (struct bulk *bulk, struct note *note)
+{
+  autofree char *brief = names_brief (&note->guests);
+
+  if (note->guests.count && bulk->options->on_note)
+    bulk->options->on_note (bulk->options->data, brief, note->text);
+  names_release (&note->guests);
+}
+
+/* Puts the row, which is open, into the group of those for whom metadata is fetched together. */
+static void join_refresh (struct bulk *bulk, size_t index, struct note *own, struct note *none)
+{
+  struct bulk_row *row = &bulk->report->rows[index];
+  struct bulk_work *work = &bulk->works[index];
+  const struct pkg_request *request = work->request;
+  enum bulk_refresh when = bulk->options->refresh;
+  autoerr struct err err = {0};
+  int wants = wants_refresh (bulk, index, &err);
+
+  if (wants < 0)
+    bulk_end_row (bulk, index, &err);
+  if (wants <= 0)
+    return;
+  if (row->mode != BULK_STOPPED && bulk->options->check && request->refresh_first &&
+      when != BULK_REFRESH_ALWAYS) {
+    note (bulk, index, own);
+    return;
+  }
+  if (!request->refresh && !request->refresh_first && when == BULK_REFRESH_IF_NONE)
+    note (bulk, index, none);
+  /* A running guest keeps its own; where it is asked for that itself, it is not asked twice. */
+  work->refreshes = row->mode != BULK_STOPPED;
+  if (work->refreshes && request->refresh)
+    return;
+  work->lists = join_group (&bulk->lists, &work->state, row->driver, index, work->refreshes);
 }
 
 void bulk_refresh (struct bulk *bulk)
 {
-  for (size_t i = 0; i < bulk->count; i++) {
-    struct bulk_row *row = &bulk->report->rows[i];
-    struct bulk_work *work = &bulk->works[i];
-    autoerr struct err err = {0};
-    int wants = bulk_is_open (bulk, i) ? wants_refresh (bulk, i, &err) : 0;
+  struct note own = {"running, and nothing is fetched in it for a check: as its own metadata tells",
+                     {0}};
+  struct note none = {"without package lists: they are fetched first", {0}};
 
-    if (wants < 0)
-      bulk_end_row (bulk, i, &err);
-    if (wants <= 0)
-      continue;
-    if (row->mode != BULK_STOPPED && bulk->options->check && work->request->refresh_first &&
-        bulk->options->refresh != BULK_REFRESH_ALWAYS) {
-      note (bulk, i,
-            "it runs, and nothing is fetched in it for a check: as its own metadata tells");
-      continue;
-    }
-    if (!work->request->refresh && !work->request->refresh_first &&
-        bulk->options->refresh == BULK_REFRESH_IF_NONE)
-      note (bulk, i, "the guest has no package lists: they are fetched first");
-    /* A running guest keeps its own; where it is asked for that itself, it is not asked twice. */
-    work->refreshes = row->mode != BULK_STOPPED;
-    if (work->refreshes && work->request->refresh)
-      continue;
-    work->lists = join_group (&bulk->lists, &work->state, row->driver, i, work->refreshes);
-  }
+  for (size_t i = 0; i < bulk->count; i++)
+    if (bulk_is_open (bulk, i))
+      join_refresh (bulk, i, &own, &none);
+  tell (bulk, &own);
+  tell (bulk, &none);
   for (size_t i = 0; i < bulk->lists.count; i++)
     if (!bulk->works[bulk->lists.items[i].leader].refreshes)
       bulk->lists.items[i].dir = xasprintf ("lists-%zu", i);

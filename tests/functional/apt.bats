@@ -133,7 +133,7 @@ teardown_file () {
   assert_status 4
   run --separate-stderr vapt-get web1 -- upgrade
   assert_status 0
-  assert_contains "$stderr" "no package lists"
+  assert_contains "$stderr" "without package lists"
   [ "$(version web1)" = 2.0 ]
   # Lists that have not changed are not fetched again unless it is asked for.
   publish web2 'exit 0' 3.0

@@ -124,7 +124,7 @@ make_http_repo () {
   assert_contains "$output" "apply: dpkg: error processing package vgtest"
   assert_contains "$output" "3 guests in"
   assert_contains "$output" "2 done, 1 failed"
-  assert_contains "$stderr" "web1, web2, web3: 1 package: vgtest 1.0 → 2.0"
+  assert_contains "$stderr" "web[1-3] (3 guests): 1 package: vgtest 1.0 → 2.0"
 }
 
 @test "--check tells what would change, and changes nothing" {
@@ -132,7 +132,7 @@ make_http_repo () {
   find "$VGUEST_ROOT"/guests/*/{tree,private,log} -printf '%p %i %T@\n' | sort >"$T/before"
   run --separate-stderr vapt-get --check 'web[1-2]' -- upgrade
   assert_status 100
-  assert_contains "$output" "web1, web2: 1 package: vgtest 1.0 → 2.0"
+  assert_contains "$output" "web[1-2] (2 guests): 1 package: vgtest 1.0 → 2.0"
   run --separate-stderr vapt-get --check --json 'web[1-2]' -- upgrade
   assert_status 100
   [ "$(count result pending)" = 2 ]
@@ -143,7 +143,7 @@ make_http_repo () {
   vapt-get -q 'web[1-2]' -- upgrade
   run vapt-get --check 'web[1-2]' -- upgrade
   assert_status 0
-  assert_contains "$output" "web1, web2: nothing to do"
+  assert_contains "$output" "web[1-2] (2 guests): nothing to do"
 }
 
 @test "a canary that fails keeps the others from being begun" {

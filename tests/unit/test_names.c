@@ -26,6 +26,43 @@ static void assert_expands (const char *text, const char *expected)
   assert_string_equal (joined, expected);
 }
 
+/* What is brief expands to the same names again. */
+static void assert_brief (const char *text, const char *expected)
+{
+  autonames struct names names = {0}, again = {0};
+  autofree char *brief = NULL, *plain = NULL;
+  autoerr struct err err = {0};
+  size_t used = 0;
+
+  assert_int_equal (names_expand (text, &names, &err), 0);
+  brief = names_brief (&names);
+  assert_string_equal (brief, expected);
+  plain = xstrdup (brief);
+  for (const char *p = brief; *p; p++)
+    if (*p != ' ')
+      plain[used++] = *p;
+  plain[used] = '\0';
+  assert_int_equal (names_expand (plain, &again, &err), 0);
+  assert_int_equal (again.count, names.count);
+  for (size_t i = 0; i < names.count; i++)
+    assert_true (names_has (&again, names.items[i]));
+}
+
+static void names_are_brief (void **state)
+{
+  (void) state;
+  assert_brief ("web1", "web1");
+  assert_brief ("web,db", "db, web");
+  assert_brief ("web[1-31],db", "db, web[1-31]");
+  assert_brief ("web10,web9,web11,web2", "web[2,9-11]");
+  assert_brief ("web[01-12]", "web[01-12]");
+  assert_brief ("web[1-9],web010", "web[1-9,010]");
+  assert_brief ("a1,a01,a2", "a[01,1-2]");
+  assert_brief ("[1-3]", "[1-3]");
+  assert_brief ("web1a,web2a", "web1a, web2a");
+  assert_brief ("n1234567890,n1234567891", "n1[234567890-234567891]");
+}
+
 static void ranges_expand (void **state)
 {
   (void) state;
@@ -168,13 +205,10 @@ static void selections_tell_what_is_wrong (void **state)
 int main (void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test (ranges_expand),
-      cmocka_unit_test (bad_ranges_are_refused),
-      cmocka_unit_test (names_are_checked),
-      cmocka_unit_test (host_names_are_checked),
-      cmocka_unit_test (guests_get_host_names),
-      cmocka_unit_test (selections_resolve),
-      cmocka_unit_test (selections_tell_what_is_wrong),
+      cmocka_unit_test (ranges_expand),          cmocka_unit_test (names_are_brief),
+      cmocka_unit_test (bad_ranges_are_refused), cmocka_unit_test (names_are_checked),
+      cmocka_unit_test (host_names_are_checked), cmocka_unit_test (guests_get_host_names),
+      cmocka_unit_test (selections_resolve),     cmocka_unit_test (selections_tell_what_is_wrong),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
