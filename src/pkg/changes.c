@@ -158,6 +158,65 @@ static int add_between (struct pkg_changes *changes, const struct pkg_package *o
                           strlen (old->version), new->version, strlen (new->version), err);
 }
 
+/* The packages of one name: a part of a sorted list. */
+struct range {
+  const struct pkg_package *at, *end;
+};
+
+static struct range take_name (const struct pkg_package **at, const struct pkg_package *end)
+{
+  struct range range = {*at, *at};
+
+  while (range.end < end && strcmp (range.end->key, range.at->key) == 0)
+    range.end++;
+  *at = range.end;
+  return range;
+}
+
+static int compare_version (const void *version, const void *package)
+{
+  return strcmp (version, ((const struct pkg_package *) package)->version);
+}
+
+static const struct pkg_package *find_version (struct range range, const char *version)
+{
+  return bsearch (version, range.at, (size_t) (range.end - range.at), sizeof *range.at,
+                  compare_version);
+}
+
+/* The next whose version is not among @others, or NULL. */
+static const struct pkg_package *next_alone (struct range *range, struct range others)
+{
+  while (range->at < range->end && find_version (others, range->at->version))
+    range->at++;
+  return range->at < range->end ? range->at++ : NULL;
+}
+
+/* One name, of which several versions may be installed, as of a kernel: those that are in both
+ * lists have only changed their states; of the others the first ones belong together, and so on. */
+static int add_name (struct pkg_changes *changes, struct range before, struct range after,
+                     struct err *err)
+{
+  struct range old_alone = before, new_alone = after;
+  const struct pkg_package *old, *new;
+  int ret = 0;
+
+  for (old = before.at; ret == 0 && old < before.end; old++)
+    if ((new = find_version (after, old->version)))
+      ret = add_between (changes, old, new, err);
+  do {
+    old = next_alone (&old_alone, after);
+    new = next_alone (&new_alone, before);
+    if (ret == 0 && old && new)
+      ret = add_between (changes, old, new, err);
+    else if (ret == 0 && old)
+      ret = add_removed (changes, old, err);
+    else if (ret == 0 && new)
+      ret = add_installed (changes, new, err);
+  } while (ret == 0 && (old || new));
+  return ret;
+}
+
 int pkg_changes_between (const struct pkg_packages *before, const struct pkg_packages *after,
                          struct pkg_changes *changes, struct err *err)
 {
@@ -173,7 +232,7 @@ int pkg_changes_between (const struct pkg_packages *before, const struct pkg_pac
     else if (order > 0)
       ret = add_installed (changes, new ++, err);
     else
-      ret = add_between (changes, old++, new ++, err);
+      ret = add_name (changes, take_name (&old, old_end), take_name (&new, new_end), err);
   }
   return ret;
 }

@@ -135,6 +135,11 @@ struct pkg_driver {
   const char *packages_dir; /* where it looks for downloaded files; NULL: it does not */
   const char *cache_dir;    /* what PKG_DOWNLOAD fills; NULL: no such step */
 
+  /* Directories whose files are opened for writing before the command of a request that changes
+   * something runs, which copies them up while nobody has them open: a database that is open when
+   * overlayfs copies it up is two files from then on. May be NULL. */
+  const char *const *write_paths;
+
   /* A file that is the manager's lock by being there. In a guest that is stopped, a manager that
    * was killed has left it, and the engine refuses the guest. NULL: it locks otherwise. */
   const char *lock_file;
@@ -156,7 +161,7 @@ struct pkg_driver {
 
   /* What the end of a step's command means; NULL: 0 is PKG_OK, others PKG_FAILED. What its lines
    * said of busy, network and failed is added by the engine. @output is the standard output of
-   * audits and verifications; NULL before it is known, and for other steps. */
+   * audits, verifications and plans; NULL before it is known, and for other steps. */
   enum pkg_meaning (*meaning) (enum pkg_step step, const struct pkg_request *request, int status,
                                const char *output);
 

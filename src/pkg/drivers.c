@@ -3,10 +3,7 @@
 
 /* A Debian guest may have rpm or pacman installed as a tool, and one of SUSE dnf. */
 const struct pkg_driver *const pkg_drivers[] = {
-    &pkg_apt,
-    &pkg_pacman,
-    &pkg_apk,
-    NULL,
+    &pkg_apt, &pkg_pacman, &pkg_apk, &pkg_zypper, &pkg_dnf, &pkg_rpm, NULL,
 };
 
 const struct pkg_driver *pkg_driver_find (const char *name)
