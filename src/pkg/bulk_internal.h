@@ -35,7 +35,7 @@ struct bulk_work {
   const char *program;               /* borrowed from the driver or the options */
   struct runlog log;                 /* owned */
   const struct pkg_request *request; /* borrowed from bulk.requests */
-  struct digest state;               /* of the stopped guest */
+  struct pkg_state state;            /* of the stopped guest */
   bool finished;                     /* nothing more is done for it */
   int lists;                         /* groups: which metadata it gets; NO_GROUP */
   int plan;                          /* and which plan */

@@ -157,7 +157,8 @@ static void join_refresh (struct bulk *bulk, size_t index, struct note *own, str
   work->refreshes = row->mode != BULK_STOPPED;
   if (work->refreshes && request->refresh)
     return;
-  work->lists = join_group (&bulk->lists, &work->state, row->driver, index, work->refreshes);
+  work->lists =
+      join_group (&bulk->lists, &work->state.fetches, row->driver, index, work->refreshes);
 }
 
 void bulk_refresh (struct bulk *bulk)
@@ -240,7 +241,8 @@ void bulk_plan (struct bulk *bulk)
     if (!bulk_is_open (bulk, i) || work->request->refresh)
       continue;
     /* All of one state have got the same metadata. */
-    work->plan = join_group (&bulk->plans, &work->state, row->driver, i, row->mode != BULK_STOPPED);
+    work->plan =
+        join_group (&bulk->plans, &work->state.all, row->driver, i, row->mode != BULK_STOPPED);
   }
   if (!bulk->plans.count)
     return;
@@ -269,7 +271,8 @@ void bulk_manager_downloads (struct bulk *bulk)
     if (bulk_is_open (bulk, i) && row->driver->cache_dir && row->mode == BULK_STOPPED &&
         work->plan != NO_GROUP && work->request->needs_lists &&
         bulk->plans.items[work->plan].members > 1 && !(row->planned && !row->plan.count))
-      work->cache = join_group (&bulk->caches, &work->state, row->driver, i, /* alone= */ false);
+      work->cache =
+          join_group (&bulk->caches, &work->state.all, row->driver, i, /* alone= */ false);
   }
   for (size_t i = 0; i < bulk->caches.count; i++)
     bulk->caches.items[i].dir = xasprintf ("cache-%zu", i);

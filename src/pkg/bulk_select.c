@@ -74,7 +74,7 @@ static int look_at (struct bulk *bulk, size_t index, struct err *err)
     runlog_note (&work->log, "%s", bulk->options->title);
   }
   if (!running &&
-      pkg_state_digest (bulk->root, &bulk->states, work->guest, row->driver, &work->state, err) < 0)
+      pkg_state_read (bulk->root, &bulk->states, work->guest, row->driver, &work->state, err) < 0)
     return -err->code;
   return 0;
 }

@@ -408,6 +408,9 @@ static const char *const source_paths[] = {
     "etc/distro.repos.d", "etc/dnf", "etc/rhsm", "etc/yum", "etc/yum.conf", "etc/yum.repos.d", NULL,
 };
 
+static const char *const database_paths[] = {RPM_DATABASE_PATHS, "var/lib/dnf", "var/lib/yum",
+                                             NULL};
+
 const struct pkg_driver pkg_dnf = {
     .name = "dnf",
     .programs = programs,
@@ -416,6 +419,7 @@ const struct pkg_driver pkg_dnf = {
     .conffile_suffixes = rpm_conffile_suffixes,
     .state_paths = state_paths,
     .source_paths = source_paths,
+    .database_paths = database_paths,
     .lists_dir = "var/cache/dnf",
     .list_suffix = "-",
     .cache_dir = "var/cache/dnf",

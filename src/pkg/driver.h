@@ -127,6 +127,10 @@ struct pkg_driver {
                           the time of each installation */
   const char *const *source_paths; /* the part of them that says where metadata comes from */
 
+  /* And the part that does not matter where metadata is fetched: the package database, which in
+   * guests with the same packages has other times in it. May be NULL. */
+  const char *const *database_paths;
+
   /* Where metadata lies: a directory that PKG_REFRESH fills; NULL: none. With keep_lists what was
    * fetched becomes part of the guest, as if it had fetched it. */
   const char *lists_dir;

@@ -163,6 +163,8 @@ static const char *const state_paths[] = {RPM_STATE_PATHS, NULL};
 
 static const char *const source_paths[] = {NULL};
 
+static const char *const database_paths[] = {RPM_DATABASE_PATHS, NULL};
+
 const struct pkg_driver pkg_rpm = {
     .name = "rpm",
     .programs = programs,
@@ -171,6 +173,7 @@ const struct pkg_driver pkg_rpm = {
     .conffile_suffixes = rpm_conffile_suffixes,
     .state_paths = state_paths,
     .source_paths = source_paths,
+    .database_paths = database_paths,
     .write_paths = rpm_write_paths,
     .classify = classify,
     .neutral = neutral,

@@ -11,6 +11,9 @@ extern const char *const rpm_conffile_suffixes[];
 /* Where the database may be. */
 extern const char *const rpm_write_paths[];
 
+/* What of the state is rpm's database. */
+#define RPM_DATABASE_PATHS "usr/lib/sysimage/rpm", "var/lib/rpm"
+
 /* Paths of pkg_driver.state_paths that matter to rpm and all that is built on it. */
 #define RPM_STATE_PATHS                                                                            \
   "bin", "sbin", "lib", "lib64", "usr", "etc/alternatives", "etc/crypto-policies", "etc/gnutls",   \

@@ -3,6 +3,7 @@
 #include "pkg/find.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/strbuf.h"
 #include <limits.h>
 
 struct walk {
@@ -10,6 +11,8 @@ struct walk {
   struct pkg_states *states; /* borrowed */
   bool by_inode;             /* shared files below the path */
   struct hasher *hasher; /* owned; of the digest of all, while store->hasher does single files */
+  const char *const *except; /* paths that are left out; may be NULL */
+  struct strbuf path;        /* owned */
 };
 
 static void add_number (struct walk *walk, uint64_t number)
@@ -77,6 +80,14 @@ static int add_file (struct walk *walk, int dir_fd, const struct dirread_entry *
   return 0;
 }
 
+static bool is_left_out (const struct walk *walk)
+{
+  return walk->except && pkg_in_list (strbuf_str (&walk->path), walk->except);
+}
+
+static int add_entry (struct walk *walk, int fd, const struct dirread_entry *entry,
+                      struct err *err);
+
 static int add_directory (struct walk *walk, int fd, struct err *err)
 {
   autodirlist struct dirlist list = {0};
@@ -85,22 +96,26 @@ static int add_directory (struct walk *walk, int fd, struct err *err)
     return -err->code;
   add_number (walk, list.count);
   for (size_t i = 0; i < list.count; i++) {
-    const struct dirread_entry *entry = &list.items[i];
+    size_t before = strbuf_push_name (&walk->path, list.items[i].name);
+    int ret = is_left_out (walk) ? 0 : add_entry (walk, fd, &list.items[i], err);
 
-    add_text (walk, entry->name);
-    add_number (walk, entry->type);
-    if (entry->type != DT_DIR) {
-      if (add_file (walk, fd, entry, err) < 0)
-        return -err->code;
-      continue;
-    }
-    autoclose int child = fd_open_dir (fd, entry->name);
-    if (child < 0)
-      return err_errno (err, "open the directory %s", entry->name);
-    if (add_directory (walk, child, err) < 0)
-      return err_wrap (err, "%s", entry->name);
+    strbuf_truncate (&walk->path, before);
+    if (ret < 0)
+      return ret;
   }
   return 0;
+}
+
+static int add_entry (struct walk *walk, int fd, const struct dirread_entry *entry, struct err *err)
+{
+  add_text (walk, entry->name);
+  add_number (walk, entry->type);
+  if (entry->type != DT_DIR)
+    return add_file (walk, fd, entry, err);
+  autoclose int child = fd_open_dir (fd, entry->name);
+  if (child < 0)
+    return err_errno (err, "open the directory %s", entry->name);
+  return add_directory (walk, child, err) < 0 ? err_wrap (err, "%s", entry->name) : 0;
 }
 
 /* The path in one layer. What is missing there counts as that. */
@@ -112,6 +127,10 @@ static int add_path (struct walk *walk, int layer_fd, const char *path, struct e
   struct dirread_entry entry = {.name = slash ? slash + 1 : path};
   struct stat st;
 
+  strbuf_truncate (&walk->path, 0);
+  strbuf_adds (&walk->path, path);
+  if (is_left_out (walk))
+    return 0;
   add_text (walk, path);
   if (parent_fd < 0 || fstatat (parent_fd, entry.name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
     /* A symlink on the way, as /var/lib -> …, is another place: it is not followed. */
@@ -160,27 +179,57 @@ static int add_packages (struct walk *walk, struct guest *guest, const struct pk
   return 0;
 }
 
-int pkg_state_digest (struct vroot *root, struct pkg_states *states, struct guest *guest,
-                      const struct pkg_driver *driver, struct digest *ret_digest, struct err *err)
+static int add_layers (struct walk *walk, struct guest *guest, const char *const *paths,
+                       struct err *err)
 {
   static const char *const layers[] = {"private", "tree", NULL};
-  autohasher struct hasher *hasher = hasher_new ();
-  struct walk walk = {.store = root->store, .states = states, .hasher = hasher};
 
-  hasher_start (hasher);
   for (const char *const *layer = layers; *layer; layer++) {
     autoclose int layer_fd = fd_open_dir (guest->fd, *layer);
 
     if (layer_fd < 0)
       return err_errno (err, "open %s of guest %s", *layer, guest->name);
-    for (const char *const *path = driver->state_paths; *path; path++) {
-      walk.by_inode = is_of_packages (*path);
-      if (add_path (&walk, layer_fd, *path, err) < 0)
+    for (const char *const *path = paths; *path; path++) {
+      walk->by_inode = is_of_packages (*path);
+      if (add_path (walk, layer_fd, *path, err) < 0)
         return err_wrap (err, "guest %s: %s", guest->name, *layer);
     }
   }
-  if (driver->state_packages && add_packages (&walk, guest, driver, err) < 0)
-    return err_wrap (err, "guest %s", guest->name);
-  hasher_end (hasher, ret_digest);
   return 0;
+}
+
+/* What decides about packages, beside what decides about metadata. */
+static int add_database (struct walk *walk, struct guest *guest, const struct pkg_driver *driver,
+                         struct err *err)
+{
+  walk->except = NULL;
+  if (driver->database_paths && add_layers (walk, guest, driver->database_paths, err) < 0)
+    return -err->code;
+  if (driver->state_packages && add_packages (walk, guest, driver, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  return 0;
+}
+
+int pkg_state_read (struct vroot *root, struct pkg_states *states, struct guest *guest,
+                    const struct pkg_driver *driver, struct pkg_state *ret_state, struct err *err)
+{
+  autohasher struct hasher *hasher = hasher_new ();
+  struct walk walk = {
+      .store = root->store,
+      .states = states,
+      .hasher = hasher,
+      .except = driver->database_paths,
+      .path = STRBUF_INIT (1 << 20),
+  };
+
+  hasher_start (hasher);
+  int ret = add_layers (&walk, guest, driver->state_paths, err);
+  hasher_end (hasher, &ret_state->fetches);
+  hasher_start (hasher);
+  hasher_add (hasher, ret_state->fetches.bytes, sizeof ret_state->fetches.bytes);
+  if (ret == 0)
+    ret = add_database (&walk, guest, driver, err);
+  hasher_end (hasher, &ret_state->all);
+  strbuf_release (&walk.path);
+  return ret;
 }

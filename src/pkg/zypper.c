@@ -310,6 +310,8 @@ static const char *const state_paths[] = {
 
 static const char *const source_paths[] = {"etc/products.d", "etc/zypp", NULL};
 
+static const char *const database_paths[] = {RPM_DATABASE_PATHS, "var/lib/zypp", NULL};
+
 const struct pkg_driver pkg_zypper = {
     .name = "zypper",
     .programs = programs,
@@ -318,6 +320,7 @@ const struct pkg_driver pkg_zypper = {
     .conffile_suffixes = rpm_conffile_suffixes,
     .state_paths = state_paths,
     .source_paths = source_paths,
+    .database_paths = database_paths,
     .lists_dir = "var/cache/zypp",
     .list_suffix = "raw",
     .cache_dir = "var/cache/zypp",
