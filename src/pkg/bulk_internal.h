@@ -121,6 +121,8 @@ int task_download (struct bulk *bulk, size_t row, const struct bulk_group *group
 int task_plan (struct bulk *bulk, size_t row, const struct bulk_group *group, struct err *err);
 /* Brings the metadata of the row's group into txn/layer; nothing to do where it has none. */
 int bulk_bring_lists (struct bulk *bulk, size_t row, struct guest *guest, struct err *err);
+/* And the packages that a manager has downloaded for it. */
+int bulk_bring_cache (struct bulk *bulk, size_t row, struct guest *guest, struct err *err);
 int task_apply (struct bulk *bulk, size_t row, const struct bulk_group *group, struct err *err);
 
 #endif

@@ -75,6 +75,16 @@ static void ask_leaders (struct bulk *bulk, struct bulk_groups *groups,
       fail_group (bulk, groups, (int) i, &err);
 }
 
+/* Has the guest's program a command for the step? */
+static bool has_command (const struct bulk *bulk, size_t index, enum pkg_step step)
+{
+  const struct bulk_work *work = &bulk->works[index];
+  const struct pkg_target target = {work->program, bulk->machine_id};
+  autonames struct names words = {0};
+
+  return bulk->report->rows[index].driver->command (step, work->request, &target, &words);
+}
+
 /* Must metadata be fetched for it? 1, 0 or negative. */
 static int wants_refresh (const struct bulk *bulk, size_t index, struct err *err)
 {
@@ -87,10 +97,13 @@ static int wants_refresh (const struct bulk *bulk, size_t index, struct err *err
   bool always = bulk->options->refresh == BULK_REFRESH_ALWAYS;
   if (request->no_refresh && always)
     return err_code (err, ERR_USAGE, "no metadata is fetched for this: %s", request->no_refresh);
-  if (request->refresh || request->refresh_first || always)
+  if (request->refresh)
     return 1;
-  if (!request->needs_lists)
+  if (!(request->refresh_first || request->needs_lists || always) ||
+      !has_command (bulk, index, PKG_REFRESH))
     return 0;
+  if (request->refresh_first || always)
+    return 1;
   int has = pkg_has_lists (work->guest, driver, err);
   if (has == 0 && request->no_refresh)
     return err_code (err, ENOENT,
@@ -260,20 +273,47 @@ static void end_download (struct bulk *bulk, const struct bulk_task *task, json_
     fail_group (bulk, &bulk->caches, task->number, err);
 }
 
-/* Where a manager does not tell what it would download, it downloads in one guest for all of the
- * same state. With a single one there is nothing to gain. */
+static bool wants_download (const struct bulk *bulk, size_t index)
+{
+  const struct bulk_row *row = &bulk->report->rows[index];
+  const struct bulk_work *work = &bulk->works[index];
+
+  return bulk_is_open (bulk, index) && row->driver->cache_dir && row->mode == BULK_STOPPED &&
+         work->plan != NO_GROUP && work->request->needs_lists &&
+         !(row->planned && !row->plan.count) && has_command (bulk, index, PKG_DOWNLOAD);
+}
+
+static int join_cache (struct bulk *bulk, struct bulk_groups *groups, size_t index)
+{
+  static const struct digest any = {{0}};
+  const struct pkg_driver *driver = bulk->report->rows[index].driver;
+  struct bulk_work *work = &bulk->works[index];
+
+  work->cache = join_group (groups, driver->cache_suffix ? &any : &work->state.all, driver, index,
+                            /* alone= */ false);
+  return work->cache;
+}
+
+/* Where a manager does not tell what it would download, it downloads in one guest for others: for
+ * all of the same state, or whatever their state is where each checks what it finds. With a single
+ * one there is nothing to gain. */
 void bulk_manager_downloads (struct bulk *bulk)
 {
-  for (size_t i = 0; i < bulk->count; i++) {
-    struct bulk_row *row = &bulk->report->rows[i];
-    struct bulk_work *work = &bulk->works[i];
+  autofree size_t *wants = xcalloc (bulk->count + 1, sizeof *wants);
+  struct bulk_groups all = {0};
+  size_t used = 0;
 
-    if (bulk_is_open (bulk, i) && row->driver->cache_dir && row->mode == BULK_STOPPED &&
-        work->plan != NO_GROUP && work->request->needs_lists &&
-        bulk->plans.items[work->plan].members > 1 && !(row->planned && !row->plan.count))
-      work->cache =
-          join_group (&bulk->caches, &work->state.all, row->driver, i, /* alone= */ false);
+  for (size_t i = 0; i < bulk->count; i++)
+    if (wants_download (bulk, i))
+      wants[used++] = i;
+  for (size_t i = 0; i < used; i++)
+    join_cache (bulk, &all, wants[i]);
+  for (size_t i = 0; i < used; i++) {
+    int *cache = &bulk->works[wants[i]].cache;
+
+    *cache = all.items[*cache].members > 1 ? join_cache (bulk, &bulk->caches, wants[i]) : NO_GROUP;
   }
+  free (all.items);
   for (size_t i = 0; i < bulk->caches.count; i++)
     bulk->caches.items[i].dir = xasprintf ("cache-%zu", i);
   if (!bulk->caches.count)

@@ -237,18 +237,20 @@ int pkg_changes_between (const struct pkg_packages *before, const struct pkg_pac
   return ret;
 }
 
-void pkg_changes_complete (struct pkg_changes *changes, const struct pkg_packages *installed)
+void pkg_changes_complete (struct pkg_changes *changes, const struct pkg_packages *installed,
+                           bool news_only)
 {
   for (size_t i = 0; i < changes->count; i++) {
     struct pkg_change *change = &changes->items[i];
     const struct pkg_package *old = pkg_packages_find (installed, change->name);
 
-    if (!old || change->action != PKG_INSTALL || change->old_version)
+    if (!old || change->old_version || (change->action == PKG_INSTALL && !news_only))
       continue;
     change->old_version = xstrdup (old->version);
-    change->action = change->new_version && strcmp (old->version, change->new_version) == 0
-                         ? PKG_REINSTALL
-                         : PKG_UPGRADE;
+    if (change->action == PKG_INSTALL)
+      change->action = change->new_version && strcmp (old->version, change->new_version) == 0
+                           ? PKG_REINSTALL
+                           : PKG_UPGRADE;
   }
 }
 

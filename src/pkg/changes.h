@@ -78,9 +78,11 @@ int pkg_changes_add (struct pkg_changes *changes, enum pkg_action action, const 
 int pkg_changes_between (const struct pkg_packages *before, const struct pkg_packages *after,
                          struct pkg_changes *changes, struct err *err);
 
-/* For plans that tell new versions only: an installation of what @installed (sorted) has becomes an
+/* Adds old versions to a plan that does not tell them, by what is installed (sorted). With
+ * @news_only the plan tells just what is new: an installation of what is installed becomes an
  * upgrade from its version, or a reinstallation of the same. */
-void pkg_changes_complete (struct pkg_changes *changes, const struct pkg_packages *installed);
+void pkg_changes_complete (struct pkg_changes *changes, const struct pkg_packages *installed,
+                           bool news_only);
 
 /* "install", "upgrade", …: as in JSON. */
 const char *pkg_action_name (enum pkg_action action);

@@ -423,6 +423,7 @@ const struct pkg_driver pkg_dnf = {
     .lists_dir = "var/cache/dnf",
     .list_suffix = "-",
     .cache_dir = "var/cache/dnf",
+    .cache_suffix = ".rpm",
     .write_paths = rpm_write_paths,
     .classify = classify,
     .neutral = neutral,

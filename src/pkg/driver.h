@@ -138,6 +138,10 @@ struct pkg_driver {
   bool keep_lists;
   const char *packages_dir; /* where it looks for downloaded files; NULL: it does not */
   const char *cache_dir;    /* what PKG_DOWNLOAD fills; NULL: no such step */
+  const char *cache_suffix; /* of the packages in it, which the manager checks against its own
+                               metadata before it uses one, whoever put it there: what one guest
+                               downloads is for all. NULL: all of the directory is for guests of the
+                               same state */
 
   /* Directories whose files are opened for writing before the command of a request that changes
    * something runs, which copies them up while nobody has them open: a database that is open when
@@ -174,6 +178,7 @@ struct pkg_driver {
   unsigned units_per_change; /* of progress, counted by pkg_line.units; 0: not told */
 
   /* Standard output of PKG_PLAN and PKG_URIS. */
+  bool plans_news; /* PKG_PLAN tells what is new, and not whether it is an upgrade */
   int (*parse_plan) (const char *text, size_t len, struct pkg_changes *changes, struct err *err);
   int (*parse_uris) (const char *text, size_t len, struct pkg_files *files, struct err *err);
 

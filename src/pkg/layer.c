@@ -178,6 +178,18 @@ int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struc
   return 0;
 }
 
+int pkg_layer_add (struct guest *guest, const char *path, int from_fd, struct err *err)
+{
+  autoclose int fd = pkg_layer_directory (guest, path, err);
+
+  if (fd < 0)
+    return -err->code;
+  const struct filling links = {0};
+  if (fill (from_fd, fd, &links, NULL, err) < 0)
+    return err_wrap (err, "guest %s: txn/layer/%s", guest->name, path);
+  return 0;
+}
+
 int pkg_layer_remove (struct guest *guest, struct err *err)
 {
   autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
@@ -248,6 +260,81 @@ int pkg_layer_take (struct guest *guest, const char *path, int to_fd, const char
     return err_wrap (err, "guest %s: %s", guest->name, path);
   if (fd_rename (parent_fd, slash ? slash + 1 : path, to_fd, name, RENAME_NOREPLACE) < 0)
     return err_errno (err, "move %s out of the layer of guest %s", path, guest->name);
+  return 0;
+}
+
+static int remove_attributes (int fd, struct err *err)
+{
+  autoxattrs struct xattrs xattrs = {0};
+
+  if (xattrs_read (fd, -1, NULL, /* with_overlay= */ true, &xattrs, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < xattrs.count; i++)
+    if (fremovexattr (fd, xattrs.items[i].name) < 0 && errno != ENODATA)
+      return err_errno (err, "remove the attribute %s", xattrs.items[i].name);
+  return 0;
+}
+
+/* A copy of metadata alone has its contents in a lower layer: it is none of the files we want. */
+static int take_package (int from_fd, const char *name, int to_fd, struct err *err)
+{
+  autoclose int fd = fd_open (from_fd, name, O_RDONLY | O_NONBLOCK, 0);
+
+  if (fd < 0)
+    return err_errno (err, "open %s", name);
+  if (fgetxattr (fd, XATTR_OVERLAY "metacopy", NULL, 0) >= 0)
+    return 0;
+  if (remove_attributes (fd, err) < 0)
+    return err_wrap (err, "%s", name);
+  if (fchown (fd, 0, 0) < 0 || fchmod (fd, 0644) < 0)
+    return err_errno (err, "give %s to root", name);
+  if (fd_rename (from_fd, name, to_fd, name, RENAME_NOREPLACE) < 0 && errno != EEXIST)
+    return err_errno (err, "move %s", name);
+  return 0;
+}
+
+static bool ends_in (const char *name, const char *suffix)
+{
+  size_t len = strlen (name), suffix_len = strlen (suffix);
+
+  return len > suffix_len && strcmp (name + len - suffix_len, suffix) == 0;
+}
+
+static int take_packages (int from_fd, int to_fd, const char *suffix, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (dirread_all (from_fd, &list, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < list.count; i++) {
+    const struct dirread_entry *entry = &list.items[i];
+
+    if (entry->type == DT_DIR) {
+      autoclose int from = fd_open_dir (from_fd, entry->name);
+      autoclose int to = fd_make_dir (to_fd, entry->name, 0755);
+
+      if (from < 0 || to < 0)
+        return err_errno (err, "make the directory %s", entry->name);
+      if (take_packages (from, to, suffix, err) < 0)
+        return err_wrap (err, "%s", entry->name);
+    } else if (entry->type == DT_REG && ends_in (entry->name, suffix) &&
+               take_package (from_fd, entry->name, to_fd, err) < 0) {
+      return -err->code;
+    }
+  }
+  return 0;
+}
+
+int pkg_layer_take_packages (struct guest *guest, const char *path, const char *suffix, int to_fd,
+                             struct err *err)
+{
+  autofree char *upper = xasprintf ("txn/upper/%s", path);
+  autoclose int from = fd_open_dir_beneath (guest->fd, upper);
+
+  if (from < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "open %s of guest %s", upper, guest->name);
+  if (take_packages (from, to_fd, suffix, err) < 0)
+    return err_wrap (err, "guest %s: %s", guest->name, path);
   return 0;
 }
 

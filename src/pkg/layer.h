@@ -21,6 +21,10 @@ int pkg_layer_directory (struct guest *guest, const char *path, struct err *err)
  * its files, copies of its directories; and it hides what the guest has there. */
 int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struct err *err);
 
+/* Adds hard links to the files of the directory open at @from_fd to @path of txn/layer, beside what
+ * the guest has there. */
+int pkg_layer_add (struct guest *guest, const char *path, int from_fd, struct err *err);
+
 /* Removes txn/layer; nothing to do without one. */
 int pkg_layer_remove (struct guest *guest, struct err *err);
 
@@ -33,6 +37,12 @@ int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct e
  * transaction is to be thrown away. What is no regular file or directory is removed. */
 int pkg_layer_take (struct guest *guest, const char *path, int to_fd, const char *name,
                     struct err *err);
+
+/* The same for packages alone: what is new in that directory and called so (".rpm") is moved to
+ * @to_fd, into directories of the same names. Nothing but contents and time is left of each: with
+ * an attribute that says so, dnf takes any file for one that it has verified. */
+int pkg_layer_take_packages (struct guest *guest, const char *path, const char *suffix, int to_fd,
+                             struct err *err);
 
 /* Makes what txn/layer has in @path, by pkg_layer_replace, the guest's own: what the command has
  * not changed itself gets into txn/upper, and whiteouts for what the guest has there and the layer

@@ -348,6 +348,7 @@ const struct pkg_driver pkg_pacman = {
     .meaning = meaning,
     .line = pacman_line,
     .units_per_change = 1,
+    .plans_news = true,
     .parse_plan = pacman_parse_plan,
     .read_installed = pacman_read_installed,
 };

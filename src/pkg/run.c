@@ -11,14 +11,51 @@ void run_result_release (struct run_result *result)
   unify_report_release (&result->report);
 }
 
+struct mount {
+  struct guest *guest;
+  const char *const *write_paths; /* may be NULL */
+};
+
+/* Opening a file for writing copies it up. */
+static int copy_up_files (int dir_fd, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (dirread_all (dir_fd, &list, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < list.count; i++) {
+    if (list.items[i].type != DT_REG)
+      continue;
+    autoclose int fd = fd_open (dir_fd, list.items[i].name, O_WRONLY | O_NONBLOCK, 0);
+    if (fd < 0)
+      return err_errno (err, "open %s for writing", list.items[i].name);
+  }
+  return 0;
+}
+
 static int mount_transaction (void *data, const char *target, struct err *err)
 {
-  return transaction_mount (data, target, err);
+  const struct mount *mount = data;
+
+  if (transaction_mount (mount->guest, target, err) < 0)
+    return -err->code;
+  autoclose int root_fd = open (target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (root_fd < 0)
+    return err_errno (err, "open the guest's root");
+  for (const char *const *path = mount->write_paths; path && *path; path++) {
+    autoclose int fd = fd_open_in_root (root_fd, *path, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
+
+    if (fd >= 0 && copy_up_files (fd, err) < 0)
+      return err_wrap (err, "copy up %s", *path);
+  }
+  return 0;
 }
 
 static int mount_query (void *data, const char *target, struct err *err)
 {
-  return transaction_mount_query (data, target, err);
+  const struct mount *mount = data;
+
+  return transaction_mount_query (mount->guest, target, err);
 }
 
 /* Adds the blocks of everything below @fd; a hard link counts once for each name, as nearly no
@@ -64,6 +101,7 @@ static int run_container (struct vroot *root, struct guest *guest,
   autofree char *init = runtime_find_init ();
   autofree char *runtime = NULL;
   const char *hostname = NULL;
+  struct mount mount = {guest, options->write_paths};
 
   if (runtime_choose (root, guest, &runtime, err) < 0 ||
       json_get_string (guest->config, "hostname", guest->name, &hostname, err) < 0)
@@ -84,7 +122,7 @@ static int run_container (struct vroot *root, struct guest *guest,
       .judge_data = options->judge_data,
       .dir_fd = guest->fd,
       .mount = options->query ? mount_query : mount_transaction,
-      .mount_data = guest,
+      .mount_data = &mount,
       .binds = options->binds,
       .bind_count = options->bind_count,
       .stdin_fd = options->stdin_fd,

@@ -17,6 +17,9 @@ struct run_options {
   bool discard; /* throw the layer away even when they succeed */
   bool query;   /* a stopped guest: no transaction, but a layer in memory that goes with them */
   int stdin_fd; /* -1: /dev/null */
+  /* Of a transaction: directories in the guest whose files are copied up before the commands run,
+   * see pkg_driver.write_paths; NULL-terminated, or NULL. */
+  const char *const *write_paths;
   const struct bundle_bind *binds; /* see container.h; not in running guests */
   size_t bind_count;
   void (*output) (void *data, size_t command, int stream, const char *bytes,

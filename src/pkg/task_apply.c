@@ -93,7 +93,6 @@ static int bring_packages (struct apply *apply, struct guest *guest, struct err 
 static int prepare (void *data, struct guest *guest, struct err *err)
 {
   struct apply *apply = data;
-  const struct bulk_work *work = work_of (apply);
 
   /* A running guest that was stopped for it has fetched its own metadata. */
   if (row_of (apply)->mode == BULK_STOPPED &&
@@ -101,13 +100,7 @@ static int prepare (void *data, struct guest *guest, struct err *err)
     return -err->code;
   if (bring_packages (apply, guest, err) < 0)
     return -err->code;
-  if (work->cache == NO_GROUP)
-    return 0;
-  const char *dir = apply->bulk->caches.items[work->cache].dir;
-  autoclose int fd = fd_open_dir (apply->bulk->staging.fd, dir);
-  if (fd < 0)
-    return err_errno (err, "open staging/%s/%s", apply->bulk->staging.name, dir);
-  return pkg_layer_replace (guest, row_of (apply)->driver->cache_dir, fd, err);
+  return bulk_bring_cache (apply->bulk, apply->row, guest, err);
 }
 
 /* What the guest has now, by its files or by what the last command printed. */
@@ -229,6 +222,7 @@ static int run (struct apply *apply, struct err *err)
       .prepare = prepare,
       .accept = accept,
       .hook_data = apply,
+      .write_paths = row_of (apply)->driver->write_paths,
   };
 
   if (row_of (apply)->mode == BULK_OFFLINE)

@@ -4,10 +4,12 @@
 #include "pkg/find.h"
 #include "pkg/layer.h"
 
+/* @ret_planned: the guest's program can tell what it would change. */
 static int run_queries (struct bulk *bulk, size_t row, struct pkg_commands *commands,
-                        struct err *err)
+                        bool *ret_planned, struct err *err)
 {
   const struct pkg_request *request = bulk->works[row].request;
+  const struct pkg_driver *driver = bulk->report->rows[row].driver;
   autorunresult struct run_result result = {0};
   struct run_options run = {.query = true};
   size_t at = 0;
@@ -15,7 +17,9 @@ static int run_queries (struct bulk *bulk, size_t row, struct pkg_commands *comm
   if (!request->repairs)
     pkg_commands_add (commands, PKG_AUDIT);
   if (request->plans) {
-    pkg_commands_add (commands, PKG_PLAN);
+    if (!driver->read_installed)
+      pkg_commands_add (commands, PKG_INSTALLED);
+    *ret_planned = pkg_commands_add (commands, PKG_PLAN);
     if (bulk->report->rows[row].mode != BULK_RUNNING)
       pkg_commands_add (commands, PKG_URIS);
   }
@@ -31,23 +35,29 @@ static int run_queries (struct bulk *bulk, size_t row, struct pkg_commands *comm
 
 /* The plans of some managers tell new versions only. */
 static int complete_changes (struct guest *guest, const struct pkg_driver *driver,
-                             struct pkg_changes *changes, struct err *err)
+                             const struct pkg_commands *commands, struct pkg_changes *changes,
+                             struct err *err)
 {
   autopkglayers struct pkg_layers layers = {0};
   autopkgpackages struct pkg_packages installed = {0};
+  size_t len;
+  const char *text = pkg_commands_text (commands, PKG_INSTALLED, &len);
 
-  if (!changes->count || !driver->read_installed)
+  if (!changes->count || (!driver->read_installed && !driver->parse_installed))
     return 0;
-  if (pkg_layers_open (guest, &layers, err) < 0 ||
-      driver->read_installed (layers.fds, layers.count, &installed, err) < 0)
+  if (!driver->read_installed && driver->parse_installed (text, len, &installed, err) < 0)
     return -err->code;
-  pkg_changes_complete (changes, &installed);
+  if (driver->read_installed &&
+      (pkg_layers_open (guest, &layers, err) < 0 ||
+       driver->read_installed (layers.fds, layers.count, &installed, err) < 0))
+    return -err->code;
+  pkg_changes_complete (changes, &installed, driver->plans_news);
   return 0;
 }
 
 /* {"changes": […], "files": […]}; changes only where they can be told. */
 static int tell_plan (struct bulk *bulk, size_t row, const struct pkg_commands *commands,
-                      struct err *err)
+                      bool planned, struct err *err)
 {
   const struct pkg_driver *driver = bulk->report->rows[row].driver;
   const struct bulk_work *work = &bulk->works[row];
@@ -58,9 +68,9 @@ static int tell_plan (struct bulk *bulk, size_t row, const struct pkg_commands *
   const char *plan = pkg_commands_text (commands, PKG_PLAN, &plan_len);
   const char *uris = pkg_commands_text (commands, PKG_URIS, &uris_len);
 
-  if (work->request->plans && driver->parse_plan) {
+  if (planned && driver->parse_plan) {
     if (driver->parse_plan (plan, plan_len, &changes, err) < 0 ||
-        complete_changes (work->guest, driver, &changes, err) < 0)
+        complete_changes (work->guest, driver, commands, &changes, err) < 0)
       return -err->code;
     json_put (result, "changes", pkg_changes_json (&changes));
   }
@@ -75,7 +85,7 @@ int task_plan (struct bulk *bulk, size_t row, const struct bulk_group *group, st
 {
   autopkgcommands struct pkg_commands commands = {0};
   struct guest *guest = bulk->works[row].guest;
-  bool stopped = bulk->report->rows[row].mode == BULK_STOPPED;
+  bool stopped = bulk->report->rows[row].mode == BULK_STOPPED, planned = false;
   autoerr struct err end_err = {0};
 
   (void) group;
@@ -83,10 +93,10 @@ int task_plan (struct bulk *bulk, size_t row, const struct bulk_group *group, st
   pkg_commands_start (bulk, row, &commands);
   int ret = stopped ? bulk_bring_lists (bulk, row, guest, err) : 0;
   if (ret == 0)
-    ret = run_queries (bulk, row, &commands, err);
+    ret = run_queries (bulk, row, &commands, &planned, err);
   if (stopped && pkg_layer_remove (guest, &end_err) < 0 && ret == 0)
     ret = err_code (err, end_err.code, "%s", err_text (&end_err));
   if (ret < 0)
     return ret;
-  return tell_plan (bulk, row, &commands, err);
+  return tell_plan (bulk, row, &commands, planned, err);
 }

@@ -324,6 +324,7 @@ const struct pkg_driver pkg_zypper = {
     .lists_dir = "var/cache/zypp",
     .list_suffix = "raw",
     .cache_dir = "var/cache/zypp",
+    .cache_suffix = ".rpm",
     .write_paths = rpm_write_paths,
     .classify = classify,
     .neutral = neutral,

@@ -99,9 +99,16 @@ wait_for () {
 #   sysvinit   sysvinit with sysv-rc, busybox, cron, procps
 #   openrc     sysvinit with OpenRC, and openrc-init; cron, procps
 #   pacman     pacman and repo-add
+#   rpm        dnf, rpm and zypper, and neither dpkg nor apt; see tests/lib/rpm.bash
 need_tar () {
-  local cache=${VGUEST_TEST_CACHE:-$BATS_RUN_TMPDIR/cache} packages
+  local cache=${VGUEST_TEST_CACHE:-$BATS_RUN_TMPDIR/cache} packages customize=()
   case $1 in
+    rpm)
+      packages=dnf,rpm,zypper
+      # shellcheck disable=SC2016 # $1 is for the hook
+      customize=(--customize-hook='sh "$RPM_SYSTEM" "$1"')
+      export RPM_SYSTEM=$TESTS_DIR/lib/rpm-system
+      ;;
     services) packages=systemd-sysv,dbus,openssh-server,cron,nginx-light,iproute2,procps ;;
     sysvinit) packages=sysvinit-core,initscripts,sysv-rc,busybox,cron,procps ;;
     openrc) packages=sysvinit-core,openrc,cron,procps ;;
@@ -116,11 +123,10 @@ need_tar () {
     [ -e "$cache/$1.tar" ] || {
       # The mirror may fail once. No test's descriptors (bats has some open) for the bootstrap.
       for _ in 1 2 3; do
-        mmdebstrap --quiet --variant=minbase --include="$packages" bookworm \
-          "$cache/$1.new.tar" 3>&- 4>&- 9>&- && break
+        mmdebstrap --quiet --variant=minbase --include="$packages" "${customize[@]}" bookworm \
+          "$cache/$1.new.tar" 3>&- 4>&- 9>&- && mv "$cache/$1.new.tar" "$cache/$1.tar" && break
         sleep 5
       done
-      mv "$cache/$1.new.tar" "$cache/$1.tar"
     } >&2
   ) 9>"$cache/$1.lock"
 }

@@ -63,7 +63,7 @@ static void old_versions_come_from_what_is_installed (void **state)
   pkg_changes_add (&changes, PKG_INSTALL, "absent", 6, NULL, 0, "1", 1, &err);
   pkg_changes_add (&changes, PKG_DOWNGRADE, "told", 4, "3", 1, "2", 1, &err);
   pkg_changes_add (&changes, PKG_REMOVE, "gone", 4, "9", 1, NULL, 0, &err);
-  pkg_changes_complete (&changes, &installed);
+  pkg_changes_complete (&changes, &installed, /* news_only= */ true);
   for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
     assert_string_equal (changes.items[i].name, expected[i].name);
     assert_int_equal (changes.items[i].action, expected[i].action);

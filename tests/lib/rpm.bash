@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# Packages of rpm of our own, repositories of them, and guests that have rpm, dnf and zypper: `load
+# ../lib/rpm` behind common and guests.
+#
+# The guests are a Debian (need_tar rpm) with dnf, zypper, and rpm's database in its place. What they
+# have of Debian is not in it: one package stands for the whole.
+
+skip_unless_rpm () {
+  skip_unless_runtime
+  skip_unless_program rpmbuild createrepo_c jq tar
+}
+
+# rpm_build DIR NAME VERSION SPEC: builds a package from the rest of a spec file.
+rpm_build () {
+  local dir=$1 name=$2 version=$3 spec=$4 build
+  build=$(mktemp -d "$T/rpmbuild.XXXXXX")
+  cat >"$build/spec" <<SPEC
+Name: $name
+Version: $version
+Release: 1
+Summary: a test
+License: none
+BuildArch: noarch
+$spec
+SPEC
+  mkdir -p "$dir"
+  rpmbuild -bb --quiet --define "_topdir $build" --define "_rpmdir $dir" \
+    --define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
+    --define 'use_source_date_epoch_as_buildtime 1' "$build/spec"
+  rm -r "$build"
+}
+
+# make_rpm DIR NAME VERSION [SCRIPTLETS [TAGS]]: a package with a library, a set-id program, a
+# program with a capability, and two configuration files, one of them noreplace: all carry the
+# version. SCRIPTLETS: "%post" and a script, as in a spec file; TAGS: "Requires: x".
+make_rpm () {
+  local dir=$1 name=$2 version=$3
+  SOURCE_DATE_EPOCH=1704067200 rpm_build "$dir" "$name" "$version" "${5:-}
+%description
+A test.
+%install
+mkdir -p %{buildroot}/usr/lib/$name %{buildroot}/usr/bin %{buildroot}/etc
+head -c 50000 /dev/zero | tr '\\0' '${version:0:1}' >%{buildroot}/usr/lib/$name/data
+printf '#!/bin/sh\\necho %s\\n' '$version' >%{buildroot}/usr/bin/$name
+echo 'capable $version' >%{buildroot}/usr/bin/$name-cap
+echo 'configuration of $version' >%{buildroot}/etc/$name.conf
+echo 'site of $version' >%{buildroot}/etc/$name.site
+find %{buildroot} -exec touch -d '2024-01-01 00:00:00' {} +
+${4:-}
+%files
+%attr(4755,root,root) /usr/bin/$name
+%attr(0755,root,root) %caps(cap_net_raw=ep) /usr/bin/$name-cap
+%config(noreplace) /etc/$name.conf
+%config /etc/$name.site
+/usr/lib/$name"
+}
+
+# make_big_rpm DIR NAME VERSION BYTES: one with a payload that does not compress.
+make_big_rpm () {
+  rpm_build "$1" "$2" "$3" "
+%description
+A test.
+%install
+mkdir -p %{buildroot}/usr/lib/$2
+head -c $4 /dev/urandom >%{buildroot}/usr/lib/$2/payload
+%files
+/usr/lib/$2"
+}
+
+# make_system_rpm DIR: the package that stands for what the guests have of Debian.
+make_system_rpm () {
+  rpm_build "$1" base-system 1 "
+Provides: /bin/sh
+%description
+What the system has.
+%files"
+}
+
+make_rpm_index () {
+  createrepo_c --quiet "$1"
+}
+
+# put_tree GUEST DIR FROM: DIR of the guest becomes the same as FROM.
+put_tree () {
+  tar -C "$3" -c . | vguest -q "$1" exec -- sh -c \
+    "rm -rf '$2' && mkdir -p '$2' && tar -C '$2' -x --no-same-owner"
+}
+
+# set_repository GUEST URL: its only repository, for dnf and zypper.
+set_repository () {
+  # shellcheck disable=SC2016 # for the guest's shell
+  vguest -q "$1" exec -- sh -c '
+    printf "[vgrepo]\\nname=test\\nbaseurl=%s\\nenabled=1\\ngpgcheck=0\\n" "$0" |
+      tee /etc/yum.repos.d/test.repo >/etc/zypp/repos.d/test.repo' "$2"
+}
+
+# publish_rpms GUEST DIR: the packages of DIR are the guest's repository, in a directory of its own.
+publish_rpms () {
+  make_rpm_index "$2"
+  put_tree "$1" /srv/repo "$2"
+}
+
+# make_rpm_base: the guest "base" has version 1.0 of vgtest installed, and 2.0 to come in its own
+# repository (which is in $BATS_FILE_TMPDIR/repo as well), whose %pre fails where the file
+# /etc/fail-here is.
+make_rpm_base () {
+  local repo=$BATS_FILE_TMPDIR/repo
+  make_debian_guests rpm base
+  make_system_rpm "$repo"
+  make_rpm "$repo" vgtest 1.0
+  publish_rpms base "$repo"
+  set_repository base file:///srv/repo
+  vguest -q base exec -- sh -c 'rpm -i --justdb /srv/repo/base-system-*.rpm &&
+    rpm -i /srv/repo/vgtest-1.0-*.rpm' 2>/dev/null
+  make_rpm "$repo" vgtest 2.0 '%pre
+test ! -e /etc/fail-here'
+  publish_rpms base "$repo"
+}
+
+# serve_rpms DIR: over HTTP on loopback, until stop_serving; $url is the address, and each request
+# is a line of $T/requests.
+serve_rpms () {
+  local ports
+  skip_unless_program python3
+  mkfifo "$T/serve"
+  python3 "$TESTS_DIR/lib/http-server" "$1" "$T/requests" <"$T/serve" >"$T/ports" 3>&- &
+  server_pid=$!
+  exec 8>"$T/serve"
+  for _ in {1..100}; do
+    ports=$(cat "$T/ports")
+    [ -n "$ports" ] && break
+    sleep 0.1
+  done
+  ports=${ports#*http=}
+  # shellcheck disable=SC2034 # is for the caller
+  url=http://127.0.0.1:${ports%% *}
+}
+
+stop_serving () {
+  [ -n "${server_pid:-}" ] || return 0
+  exec 8>&-
+  wait "$server_pid" || true
+  server_pid=
+}
+
+# requests PATTERN: how often a file was asked for.
+requests () {
+  grep -c -- "$1" "$T/requests" || true
+}
+
+capability () {
+  getcap "$(guest_file "$1" "$2")" | cut -d ' ' -f 2
+}
