@@ -152,3 +152,38 @@ requests () {
 capability () {
   getcap "$(guest_file "$1" "$2")" | cut -d ' ' -f 2
 }
+
+# Sets up one root for all tests of a file, with the guest of make_rpm_base. Each test gets clones of
+# it.
+setup () {
+  common_setup
+  VGUEST_ROOT=$BATS_FILE_TMPDIR/root
+  skip_unless_rpm
+  if [ ! -e "$BATS_FILE_TMPDIR/ready" ]; then
+    make_rpm_base
+    touch "$BATS_FILE_TMPDIR/ready"
+  fi
+  vguest -q 'web[1-3]' build -m clone -- -s base
+}
+
+teardown () {
+  stop_serving
+  if [ -e "$BATS_FILE_TMPDIR/ready" ]; then
+    vguest -q 'web[1-3]' delete --yes || true
+  fi
+  VGUEST_ROOT=$T/none common_teardown
+}
+
+teardown_file () {
+  VGUEST_ROOT=$BATS_FILE_TMPDIR/root T=$BATS_FILE_TMPDIR/root common_teardown
+}
+
+# is_intact GUEST: rpm finds its database and all files as they should be, but for changed
+# configuration.
+is_intact () {
+  local found
+  found=$(vguest "$1" exec --discard -- sh -c 'rpm --verifydb && rpm -Va --noconfig' 2>&1) &&
+    [ -z "$found" ] && return
+  echo "$found"
+  return 1
+}
