@@ -295,6 +295,17 @@ static char *first_line (const char *text)
   return line;
 }
 
+/* What a plan says of its failure in its own form, as one clean line; or NULL. The caller's. */
+static char *explain (const struct pkg_commands *commands, size_t at)
+{
+  const struct pkg_driver *driver = driver_of (commands);
+
+  if (commands->steps[at] != PKG_PLAN || !driver->explain || !commands->taken[at])
+    return NULL;
+  autofree char *text = driver->explain (strbuf_str (&commands->output[at]));
+  return text && *text ? first_line (text) : NULL;
+}
+
 int pkg_commands_fail (const struct pkg_commands *commands, const struct run_result *result,
                        size_t at, struct err *err)
 {
@@ -314,6 +325,9 @@ int pkg_commands_fail (const struct pkg_commands *commands, const struct run_res
                      commands->last ? commands->last : "");
   if (text && commands->cause_is_open && said && *said)
     return err_code (err, EIO, "%s %s", text, said);
+  autofree char *why = explain (commands, at);
+  if (why && !commands->reason)
+    return err_code (err, EIO, "%s", why);
   if (text)
     return err_code (err, EIO, "%s", text);
   return err_code (err, EIO, "%s ended with exit status %d", words->items[0],

@@ -182,6 +182,10 @@ struct pkg_driver {
   int (*parse_plan) (const char *text, size_t len, struct pkg_changes *changes, struct err *err);
   int (*parse_uris) (const char *text, size_t len, struct pkg_files *files, struct err *err);
 
+  /* Why PKG_PLAN failed, where it says so on standard output: a line, the caller's, or NULL. The
+   * function itself may be NULL. */
+  char *(*explain) (const char *output);
+
   /* Packages and versions, from the files of a guest that is stopped, or in which nothing is
    * looked at but them: reads from the layers open in the array @layers, topmost first. NULL where
    * PKG_INSTALLED has to be run, whose output parse_installed reads. */

@@ -77,7 +77,7 @@ static int decode (const char *text, size_t len, char **ret_value, struct err *e
     size_t size = character == '&' ? read_entity (text + i, len - i, &character) : 1;
 
     if (!size)
-      return err_code (err, EINVAL, "an unknown entity in an attribute");
+      return err_code (err, EINVAL, "an unknown entity");
     strbuf_add (&value, &character, 1);
     i += size;
   }
@@ -144,6 +144,14 @@ int xml_tags_next (struct xml_tags *tags, struct xml_tag *ret_tag, struct err *e
     return read_tag (tags, ret_tag, err) < 0 ? err_wrap (err, "line %zu", tags->line) : 1;
   }
   return 0;
+}
+
+int xml_text (const struct xml_tags *tags, char **ret_text, struct err *err)
+{
+  size_t left = (size_t) (tags->end - tags->at);
+  const char *end = memchr (tags->at, '<', left);
+
+  return decode (tags->at, end ? (size_t) (end - tags->at) : left, ret_text, err);
 }
 
 bool xml_tag_is (const struct xml_tag *tag, const char *name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tags of an XML text, one after another, as far as package managers' output needs it: no
- * comments, no CDATA, no declarations of types, and text between tags is passed over. */
+ * comments, no CDATA, no declarations of types. */
 #ifndef VG_PKG_XMLTAGS_H
 #define VG_PKG_XMLTAGS_H
 
@@ -35,6 +35,10 @@ void xml_tags_start (const char *text, size_t len, struct xml_tags *ret_tags);
 /* The next tag: 1, with @ret_tag, which is released first; 0 at the end; EINVAL for what is no tag
  * where one begins, and E2BIG. "<?…?>" is passed over. */
 int xml_tags_next (struct xml_tags *tags, struct xml_tag *ret_tag, struct err *err);
+
+/* The text from the tag last returned to the next one, entities replaced; the caller's. EINVAL and
+ * E2BIG as for values of attributes. */
+int xml_text (const struct xml_tags *tags, char **ret_text, struct err *err);
 
 bool xml_tag_is (const struct xml_tag *tag, const char *name);
 

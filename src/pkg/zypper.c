@@ -333,5 +333,6 @@ const struct pkg_driver pkg_zypper = {
     .line = zypper_line,
     .units_per_change = 1,
     .parse_plan = zypper_parse_plan,
+    .explain = zypper_explain,
     .parse_installed = rpm_parse_installed,
 };

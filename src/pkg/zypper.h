@@ -12,4 +12,7 @@ void zypper_line (const char *line, struct pkg_line *ret_line);
  * not patches and patterns. Names are "name.arch". */
 int zypper_parse_plan (const char *text, size_t len, struct pkg_changes *changes, struct err *err);
 
+/* Of the same where it failed: the first <message type="error">, the caller's, or NULL. */
+char *zypper_explain (const char *output);
+
 #endif

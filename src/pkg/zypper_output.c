@@ -145,3 +145,21 @@ int zypper_parse_plan (const char *text, size_t len, struct pkg_changes *changes
   }
   return more < 0 ? err_wrap (err, "what zypper would do") : 0;
 }
+
+char *zypper_explain (const char *output)
+{
+  autoxmltag struct xml_tag tag = {0};
+  autoerr struct err err = {0};
+  struct xml_tags tags;
+  char *text = NULL;
+
+  xml_tags_start (output, strlen (output), &tags);
+  while (!text && xml_tags_next (&tags, &tag, &err) > 0) {
+    const char *type = xml_tag_is (&tag, "message") ? xml_attribute (&tag, "type") : NULL;
+
+    /* What cannot be read explains nothing. */
+    if (tag.opens && type && strcmp (type, "error") == 0 && xml_text (&tags, &text, &err) < 0)
+      break;
+  }
+  return text;
+}

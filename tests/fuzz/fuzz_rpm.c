@@ -14,6 +14,7 @@ static void read_lines (const char *text)
   rpm_line (text, &line);
   dnf_line (text, &line);
   zypper_line (text, &line);
+  free (zypper_explain (text));
 }
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)

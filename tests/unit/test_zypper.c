@@ -222,16 +222,28 @@ static void lines_tell_why (void **state)
   CHECK_ALL (check_lines, zypper_line, cases);
 }
 
+static void failed_plans_explain (void **state)
+{
+  (void) state;
+  autofree char *why = zypper_explain (
+      "<?xml version='1.0'?>\n<stream>\n<message type=\"info\">Loading repository "
+      "data...</message>\n"
+      "<message type=\"error\">No provider of &apos;nosuch&apos; found.</message>\n</stream>\n");
+  assert_string_equal (why, "No provider of 'nosuch' found.");
+  assert_null (zypper_explain ("<stream><message type=\"info\">fine</message></stream>"));
+  assert_null (zypper_explain ("<message type=\"error\">&nosuch;</message>"));
+  assert_null (zypper_explain ("no XML"));
+  autofree char *open = zypper_explain ("<message type=\"error\">the end is missing");
+  assert_string_equal (open, "the end is missing");
+}
+
 int main (void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test (command_lines_are_understood),
-      cmocka_unit_test (commands_never_ask),
-      cmocka_unit_test (exit_statuses_are_understood),
-      cmocka_unit_test (plans_are_read),
-      cmocka_unit_test (broken_plans_are_refused),
-      cmocka_unit_test (tags_are_read),
-      cmocka_unit_test (lines_tell_why),
+      cmocka_unit_test (command_lines_are_understood), cmocka_unit_test (commands_never_ask),
+      cmocka_unit_test (exit_statuses_are_understood), cmocka_unit_test (plans_are_read),
+      cmocka_unit_test (broken_plans_are_refused),     cmocka_unit_test (tags_are_read),
+      cmocka_unit_test (failed_plans_explain),         cmocka_unit_test (lines_tell_why),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
