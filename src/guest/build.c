@@ -8,7 +8,6 @@
 #include "util/fd.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
-#include <time.h>
 
 void build_source_release (struct build_source *source)
 {
@@ -131,25 +130,12 @@ struct build {
   int links_fd;  /* owned; for store_clone_full */
 };
 
-/* Now as "2026-01-31T12:00:00Z"; @compact as "20260131T120000Z". The caller's string. */
-static char *utc_stamp (bool compact)
-{
-  const char *dash = compact ? "" : "-", *colon = compact ? "" : ":";
-  time_t seconds = time (NULL);
-  struct tm tm;
-
-  if (!gmtime_r (&seconds, &tm))
-    return xstrdup ("unknown");
-  return xasprintf ("%04d%s%02d%s%02dT%02d%s%02d%s%02dZ", tm.tm_year + 1900, dash, tm.tm_mon + 1,
-                    dash, tm.tm_mday, tm.tm_hour, colon, tm.tm_min, colon, tm.tm_sec);
-}
-
 static int make_parts (const struct build *build, int fd, const char *hostname, struct err *err)
 {
   const struct build_source *source = build->source;
   autojson json_object *config = NULL;
   autojson json_object *state = json_object_new_object ();
-  autofree char *created = utc_stamp (/* compact= */ false);
+  autofree char *created = clock_utc (/* compact= */ false);
 
   if (source->config && json_object_deep_copy (source->config, &config, NULL) < 0)
     err_out_of_memory ();
@@ -284,7 +270,7 @@ static int publish_over (const struct build *build, const char *name, struct bui
   struct vroot *root = build->root;
   struct err *err = &result->err;
   autoguest struct guest *old = NULL;
-  autofree char *stamp = utc_stamp (/* compact= */ true);
+  autofree char *stamp = clock_utc (/* compact= */ true);
   autofree char *aside = xasprintf ("%s.%s", name, stamp);
 
   if (guest_open (root, name, GUEST_TAKEN, &old, err) < 0 || guest_refuse_used (root, old, err) < 0)
