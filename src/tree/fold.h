@@ -35,6 +35,8 @@ struct fold_options {
   const struct rules *rules; /* policy */
   fold_twin_fn *twin;        /* NULL: nothing has a twin */
   void *twin_data;
+  const struct u64table *as_is; /* inodes of U that are a tree's: they go to the tree as they are,
+                                   see undo.h; or NULL */
 };
 
 struct fold_counts {

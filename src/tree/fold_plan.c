@@ -4,9 +4,6 @@
 #include "util/fd.h"
 #include <inttypes.h>
 
-/* Where a file of U belongs. */
-enum destination { TO_TREE, TO_PRIVATE, TO_NOWHERE };
-
 static void level_release (struct level *level)
 {
   if (level->upper >= 0)
@@ -15,76 +12,6 @@ static void level_release (struct level *level)
   rules_state_release (&level->rules);
 }
 #define autolevel __attribute__ ((cleanup (level_release)))
-
-static unsigned class_of (unsigned verdict)
-{
-  return verdict & FOLD_CLASS_MASK;
-}
-
-/* Hard-link groups of U are decided as a whole, so their names are looked at first. */
-static int scan_groups (struct plan *plan, int dir_fd, const struct rules_state *state,
-                        struct err *err)
-{
-  autodirlist struct dirlist list = {0};
-
-  if (dirread_all (dir_fd, &list, err) < 0)
-    return -err->code;
-  for (size_t i = 0; i < list.count; i++) {
-    const char *name = list.items[i].name;
-    autorulesstate struct rules_state child = {0};
-    struct stat st;
-
-    rules_enter (plan->options->rules, state, name, &child);
-    if (list.items[i].type == DT_DIR) {
-      autoclose int fd = fd_open_dir (dir_fd, name);
-
-      if (fd < 0)
-        return err_errno (err, "open the directory %s of the upper layer", name);
-      if (scan_groups (plan, fd, &child, err) < 0)
-        return err_wrap (err, "%s", name);
-      continue;
-    }
-    if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-      return err_errno (err, "stat %s of the upper layer", name);
-    if (st.st_nlink < 2)
-      continue;
-    uint64_t *group = u64table_put (&plan->groups, st.st_ino, NULL);
-    *group |= GROUP_SEEN;
-    if (class_of (child.verdict) != FOLD_EAGER)
-      *group |= GROUP_NOT_EAGER;
-  }
-  return 0;
-}
-
-static int decide (struct plan *plan, const char *name, const struct layer_entry *entry,
-                   const struct source *source, unsigned verdict, enum destination *ret_destination,
-                   struct err *err)
-{
-  const uint64_t *group = u64table_get (&plan->groups, entry->st.st_ino);
-  bool shareable = !entry->protattr && !S_ISSOCK (entry->st.st_mode);
-
-  *ret_destination = TO_PRIVATE;
-  if (group) {
-    if (shareable && !(*group & GROUP_NOT_EAGER))
-      *ret_destination = TO_TREE;
-    return 0;
-  }
-  if (!shareable || class_of (verdict) == FOLD_PRIVATE)
-    return 0;
-  if (class_of (verdict) == FOLD_EAGER) {
-    *ret_destination = TO_TREE;
-    return 0;
-  }
-  if (!plan->options->twin || !identity_can_share (&entry->st))
-    return 0;
-  int twin = plan->options->twin (plan->options->twin_data, source->dir_fd, source->name,
-                                  &entry->st, verdict, err);
-  if (twin < 0)
-    return err_wrap (err, "%s/%s", strbuf_str (&plan->path), name);
-  if (twin)
-    *ret_destination = TO_TREE;
-  return 0;
-}
 
 /* The name is gone from U once the tree has what it stands for; only when U is private itself, as a
  * transaction's upper is thrown away whole. */
@@ -140,13 +67,13 @@ static int plan_file (struct plan *plan, struct level *level, const char *name,
   struct source source = {.dir_fd = -1};
   int ret;
 
-  if (class_of (verdict) == FOLD_DROP) {
+  if (plan_class (verdict) == FOLD_DROP) {
     plan->counts.dropped++;
     return plan_nothing (plan, level, name, err);
   }
   if (plan_source (plan, level, name, entry, &source, err) < 0)
     return -err->code;
-  ret = decide (plan, name, entry, &source, verdict, &destination, err);
+  ret = plan_decide (plan, name, entry, &source, verdict, &destination, err);
   if (ret == 0 && destination == TO_TREE) {
     *ret_tree_has = true;
     ret = plan_to_tree (plan, level, name, &source, err);
@@ -316,7 +243,7 @@ static int plan_subdir (struct plan *plan, struct level *level, const char *name
   autostaged struct staged tree = {.fd = -1}, priv = {.fd = -1};
   bool same = false, tree_has = false, priv_has = false;
   size_t upper_steps = plan->journal.lists[1].len;
-  unsigned class = class_of (rules->verdict);
+  unsigned class = plan_class (rules->verdict);
 
   child.rules = *rules;
   *rules = (struct rules_state){0};
@@ -462,7 +389,7 @@ static int make_plan (struct plan *plan, struct err *err)
   if (fstat (top.upper, &entry.st) < 0)
     return err_errno (err, "stat the upper layer");
   rules_start (plan->options->rules, FOLD_SHARED, &top.rules);
-  if (scan_groups (plan, top.upper, &top.rules, err) < 0 ||
+  if (plan_scan_groups (plan, top.upper, &top.rules, err) < 0 ||
       plan_dir (plan, &top, &entry, &tree_has, &priv_has, err) < 0)
     return -err->code;
   /* Steps on U change the mtime of its root as well. */

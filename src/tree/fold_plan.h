@@ -30,6 +30,9 @@ struct plan {
 
 enum { GROUP_SEEN = 1, GROUP_NOT_EAGER = 2 };
 
+/* Where a file of U belongs. */
+enum destination { TO_TREE, TO_PRIVATE, TO_NOWHERE };
+
 /* One of the two sinks at one directory. */
 struct sink {
   bool exists; /* private has none when U is private itself */
@@ -53,6 +56,27 @@ struct source {
   char *name; /* owned */
   uint64_t ino;
 };
+
+static inline unsigned plan_class (unsigned verdict)
+{
+  return verdict & FOLD_CLASS_MASK;
+}
+
+/* Is it an inode of a tree, which nothing may change? */
+static inline bool plan_is_as_is (const struct plan *plan, uint64_t ino)
+{
+  return plan->options->as_is && u64table_has (plan->options->as_is, ino);
+}
+
+/* Fills plan->groups: hard-link groups of U are decided as a whole, so their names are looked at
+ * first. */
+int plan_scan_groups (struct plan *plan, int dir_fd, const struct rules_state *state,
+                      struct err *err);
+
+/* Decides about the file @name of U, which the policy's @verdict does not drop. */
+int plan_decide (struct plan *plan, const char *name, const struct layer_entry *entry,
+                 const struct source *source, unsigned verdict, enum destination *ret_destination,
+                 struct err *err);
 
 /* Makes a source for the file @name of U: its own inode, freed of the overlay's attributes, or the
  * whole copy of a metacopy file. */
