@@ -163,9 +163,20 @@ static void bytes_become_utf8 (void **state)
   }
 }
 
+static void an_object_takes_null (void **state)
+{
+  autojson json_object *object = json_object_new_object ();
+
+  (void) state;
+  json_put (object, "key", NULL);
+  assert_true (json_object_object_get_ex (object, "key", NULL));
+  assert_null (json_object_object_get (object, "key"));
+}
+
 int main (void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test (an_object_takes_null),
       cmocka_unit_test (bytes_become_utf8),
       cmocka_unit_test (comments_are_allowed),
       cmocka_unit_test (bad_text_is_refused_with_its_line),
