@@ -269,7 +269,7 @@ static json_object *process_object (const struct bundle *bundle,
   json_object *args = new_array ();
   json_object *caps = new_object ();
 
-  json_set_bool (process, "terminal", own_init (bundle));
+  json_set_bool (process, "terminal", bundle->terminal || own_init (bundle));
   json_set_int (user, "uid", command->uid);
   json_set_int (user, "gid", command->gid);
   for (size_t i = 0; i < command->group_count; i++)

@@ -51,6 +51,7 @@ struct bundle {
   const char *id;       /* names the cgroup */
   const char *root;     /* the merged mount */
   bool read_only;       /* root.readonly */
+  bool terminal;        /* the first process gets one */
   const char *hostname; /* NULL: left to the runtime */
   const char *init;     /* an init program of the host, or NULL: args is pid 1; without args it only
                            waits (catatonit -P) */

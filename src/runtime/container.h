@@ -18,7 +18,7 @@
  *
  * SIGINT, SIGTERM and SIGHUP are passed on to the command (the caller has installed
  * util/interrupt.h's handlers), which has 10 s to end; a second signal within a second kills it at
- * once. */
+ * once. A terminal is hung up by them as well. */
 #ifndef VG_RUNTIME_CONTAINER_H
 #define VG_RUNTIME_CONTAINER_H
 
@@ -61,9 +61,14 @@ struct container {
       *binds; /* files of the host, more than those of guest_files; read-only */
   size_t bind_count;
 
-  int stdin_fd; /* -1: /dev/null */
+  bool login;    /* args of the commands is NULL: the shell of their user (else root), as a login
+                    shell; cwd NULL: its home */
+  bool joined;   /* the commands get pipes that are joined to this process's streams */
+  bool terminal; /* the only command gets a terminal that is joined to this process's */
+  int stdin_fd;  /* -1: /dev/null; without a terminal */
   /* Gets what the command number @command writes: @stream is 2 for the stderr of a command that is
-   * split, else 1. NULL: they write to this process's stdout and stderr. */
+   * split, else 1. NULL: they write to this process's stdout and stderr. Neither with joined nor
+   * with a terminal. */
   void (*output) (void *data, size_t command, int stream, const char *bytes, size_t len);
   void *output_data;
 };

@@ -171,7 +171,7 @@ static int start_on_pipe (struct monitor *m, struct err *err)
   if (console_set_output (&m->console, output[0], /* terminal= */ false, err) < 0)
     return -err->code;
   const struct oci_streams streams = {-1, write_end, write_end};
-  return oci_run (&m->oci, &streams, &m->init_pid, err);
+  return oci_run (&m->oci, &streams, NULL, &m->init_pid, err);
 }
 
 int monitor_start_init (struct monitor *m, struct err *err)

@@ -119,32 +119,36 @@ int oci_read_pid (struct oci *oci, const char *name, pid_t *ret_pid, struct err 
   return 0;
 }
 
-int oci_create (struct oci *oci, const struct oci_streams *streams, const char *console_socket,
-                pid_t *ret_pid, struct err *err)
+/* create or run, and the pid of what it made. */
+static int make (struct oci *oci, const char *verb, bool detach, const struct oci_streams *streams,
+                 const char *console_socket, pid_t *ret_pid, struct err *err)
 {
   autofree char *pid_path = xasprintf ("%s/pid", oci->path);
-  const char *const args[] = {
-      "create", "--bundle", oci->path, "--pid-file", pid_path, oci->id, NULL,
-  };
-  const char *const with_console[] = {
-      "create",           "--bundle",     oci->path, "--pid-file", pid_path,
-      "--console-socket", console_socket, oci->id,   NULL,
-  };
+  const char *args[10] = {verb, "--bundle", oci->path, "--pid-file", pid_path};
+  size_t n = 5;
 
-  if (oci_call (oci, console_socket ? with_console : args, streams, err) < 0)
+  if (detach)
+    args[n++] = "--detach";
+  if (console_socket) {
+    args[n++] = "--console-socket";
+    args[n++] = console_socket;
+  }
+  args[n] = oci->id;
+  if (oci_call (oci, args, streams, err) < 0)
     return -err->code;
   return oci_read_pid (oci, "pid", ret_pid, err);
 }
 
-int oci_run (struct oci *oci, const struct oci_streams *streams, pid_t *ret_pid, struct err *err)
+int oci_create (struct oci *oci, const struct oci_streams *streams, const char *console_socket,
+                pid_t *ret_pid, struct err *err)
 {
-  autofree char *pid_path = xasprintf ("%s/pid", oci->path);
-  const char *const args[] = {"run",        "--detach", "--bundle", oci->path,
-                              "--pid-file", pid_path,   oci->id,    NULL};
+  return make (oci, "create", /* detach= */ false, streams, console_socket, ret_pid, err);
+}
 
-  if (oci_call (oci, args, streams, err) < 0)
-    return -err->code;
-  return oci_read_pid (oci, "pid", ret_pid, err);
+int oci_run (struct oci *oci, const struct oci_streams *streams, const char *console_socket,
+             pid_t *ret_pid, struct err *err)
+{
+  return make (oci, "run", /* detach= */ true, streams, console_socket, ret_pid, err);
 }
 
 int oci_start (struct oci *oci, struct err *err)

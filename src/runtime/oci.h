@@ -61,9 +61,10 @@ int oci_create (struct oci *oci, const struct oci_streams *streams, const char *
                 pid_t *ret_pid, struct err *err);
 int oci_start (struct oci *oci, struct err *err);
 
-/* Both in one call, which saves a process: @streams are the first process's. It may have ended when
- * this returns, and is still to be waited for then. */
-int oci_run (struct oci *oci, const struct oci_streams *streams, pid_t *ret_pid, struct err *err);
+/* Both in one call, which saves a process: @streams are the first process's, @console_socket is as
+ * above. It may have ended when this returns, and is still to be waited for then. */
+int oci_run (struct oci *oci, const struct oci_streams *streams, const char *console_socket,
+             pid_t *ret_pid, struct err *err);
 
 int oci_delete (struct oci *oci, struct err *err);
 

@@ -2,9 +2,8 @@
 /* The caller's side of a command in a running guest. */
 #include "session.h"
 #include "session_internal.h"
-#include "pty.h"
-#include "relay.h"
 #include "runtime.h"
+#include "streams.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
@@ -17,16 +16,11 @@
 #include <sys/syscall.h>
 
 /* How long a command may go on after its terminal was hung up. */
-enum { HANGUP_GRACE_US = 2000000, DRAIN_GRACE_US = 500000, STEP_MS = 50, OUTPUT_MAX = 16 << 10 };
+enum { HANGUP_GRACE_US = 2000000, DRAIN_GRACE_US = 500000, STEP_MS = 50 };
 
 struct session {
   const struct session_options *options; /* borrowed */
-  struct terminal terminal;
-  struct relay in;
-  struct relay out;
-  struct relay error;
-  int output_fds[2]; /* owned; of the output function, or -1 */
-  int master_fd;     /* owned; for the size */
+  struct streams streams;                /* owned */
   int control_fd;
   int signal_fd;
   pid_t pid;
@@ -48,7 +42,6 @@ static void close_fd (int *fd)
 static void fill_signals (sigset_t *set, bool terminal)
 {
   static const int passed[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM};
-  static const int of_terminal[] = {SIGWINCH, SIGTSTP, SIGCONT};
 
   sigemptyset (set);
   for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
@@ -59,102 +52,8 @@ static void fill_signals (sigset_t *set, bool terminal)
   }
   for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
     sigaddset (set, number);
-  for (size_t i = 0; terminal && i < sizeof of_terminal / sizeof of_terminal[0]; i++)
-    sigaddset (set, of_terminal[i]);
-}
-
-/* The guest may hold what it was given for longer than the command lasts, and open it anew in other
- * modes: so it gets pipes, never the caller's own descriptors. */
-static int make_pipe (int *ret_read, int *ret_write, struct err *err)
-{
-  int ends[2];
-
-  if (pipe2 (ends, O_CLOEXEC) < 0)
-    return err_errno (err, "make a pipe");
-  *ret_read = ends[0];
-  *ret_write = ends[1];
-  return 0;
-}
-
-static int set_nonblocking (int fd, struct err *err)
-{
-  int flags = fcntl (fd, F_GETFL);
-
-  if (flags < 0 || fcntl (fd, F_SETFL, flags | O_NONBLOCK) < 0)
-    return err_errno (err, "make a descriptor non-blocking");
-  return 0;
-}
-
-/* Our end at @from becomes a relay to the standard descriptor @to. */
-static int open_output (struct relay *relay, int *from, int to, struct err *err)
-{
-  int own = relay_own (to);
-
-  if (set_nonblocking (*from, err) < 0)
-    return -err->code;
-  if (own < 0 && errno != EBADF)
-    return err_errno (err, "duplicate a standard descriptor");
-  relay_open (relay, steal_fd (from), own);
-  return 0;
-}
-
-/* The command's three descriptors and our ends of them. */
-static int connect_streams (struct session *s, struct session_process *process, struct err *err)
-{
-  const struct session_options *options = s->options;
-  autoclose int in = -1, out = -1, error = -1;
-
-  if (options->stdin_fd >= 0) {
-    int copy = fcntl (options->stdin_fd, F_DUPFD_CLOEXEC, 3);
-
-    if (copy < 0)
-      return err_errno (err, "duplicate the standard input");
-    if (make_pipe (&process->in_fd, &in, err) < 0 || set_nonblocking (in, err) < 0) {
-      close (copy);
-      return -err->code;
-    }
-    relay_open (&s->in, copy, steal_fd (&in));
-  }
-  if (make_pipe (&out, &process->out_fd, err) < 0)
-    return -err->code;
-  if (options->output) {
-    s->output_fds[0] = steal_fd (&out);
-    if (!options->command->split)
-      process->error_fd = process->out_fd;
-    else if (make_pipe (&s->output_fds[1], &process->error_fd, err) < 0 ||
-             set_nonblocking (s->output_fds[1], err) < 0)
-      return -err->code;
-    return set_nonblocking (s->output_fds[0], err);
-  }
-  if (make_pipe (&error, &process->error_fd, err) < 0 ||
-      open_output (&s->out, &out, STDOUT_FILENO, err) < 0 ||
-      open_output (&s->error, &error, STDERR_FILENO, err) < 0)
-    return -err->code;
-  return 0;
-}
-
-/* The guest's terminal has come: it is joined to ours. */
-static int connect_terminal (struct session *s, int master, struct err *err)
-{
-  autoclose int fd = master;
-  autoclose int from = fcntl (fd, F_DUPFD_CLOEXEC, 3);
-  autoclose int to = fcntl (fd, F_DUPFD_CLOEXEC, 3);
-  int in = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-  struct winsize size;
-
-  if (in >= 0 && to >= 0)
-    relay_open (&s->in, in, steal_fd (&to));
-  else if (in >= 0)
-    close (in);
-  if (from < 0 || set_nonblocking (fd, err) < 0 ||
-      open_output (&s->out, &from, STDOUT_FILENO, err) < 0)
-    return err->code ? -err->code : err_errno (err, "duplicate the guest's terminal");
-  if (s->terminal.in_fd < 0)
-    s->in.end_byte = 4; /* Ctrl-D */
-  if (terminal_size (&s->terminal, &size) && ioctl (fd, TIOCSWINSZ, &size) < 0)
-    return err_errno (err, "set the size of the guest's terminal");
-  s->master_fd = steal_fd (&fd);
-  return terminal_enter (&s->terminal, TERMINAL_RAW, err);
+  if (terminal)
+    streams_add_signals (set);
 }
 
 /* A command that cannot be run tells so on its stderr, as in a shell. */
@@ -186,7 +85,7 @@ static int take_report (struct session *s, struct err *err)
   switch (report.event) {
   case SESSION_STARTED:
     s->started = true;
-    return fd >= 0 ? connect_terminal (s, fd, err) : 0;
+    return fd >= 0 ? streams_open_terminal (&s->streams, fd, err) : 0;
   case SESSION_ENDED:
     s->ended = true;
     s->status = report.value;
@@ -209,157 +108,75 @@ static void send_signal (struct session *s, int number, bool group)
     return;
 }
 
-/* As when a modem's line breaks: the kernel tells the guest's session by SIGHUP. */
 static void hang_up (struct session *s)
 {
   if (s->hung_up)
     return;
   s->hung_up = true;
   s->deadline_us = clock_us () + HANGUP_GRACE_US;
-  close_fd (&s->master_fd);
-  relay_close (&s->in);
-  relay_close (&s->out);
+  streams_hang_up (&s->streams);
 }
 
 static void take_signal (struct session *s)
 {
   struct signalfd_siginfo info;
-  struct winsize size;
+  bool has_terminal = s->streams.master_fd >= 0;
 
   if (read (s->signal_fd, &info, sizeof info) != (ssize_t) sizeof info)
     return;
   int number = (int) info.ssi_signo;
-  switch (number) {
-  case SIGWINCH:
-    if (s->master_fd >= 0 && terminal_size (&s->terminal, &size) &&
-        ioctl (s->master_fd, TIOCSWINSZ, &size) < 0)
+  if (streams_take_signal (&s->streams, number)) {
+    if (has_terminal && s->streams.master_fd < 0)
       hang_up (s);
     return;
-  case SIGTSTP:
-    terminal_suspend (&s->terminal);
-    return;
-  case SIGCONT: /* somebody else may have used the terminal */
-    if (s->terminal.changed) {
-      autoerr struct err ignored = {0};
-
-      if (terminal_enter (&s->terminal, TERMINAL_RAW, &ignored) < 0)
-        hang_up (s);
-    }
-    return;
-  case SIGHUP:
-  case SIGTERM:
-  case SIGINT:
-    interrupt_record (number);
-    break;
-  case SIGALRM:
-    if (!interrupt_has_limit ())
-      break;
-    interrupt_record (number);
-    number = SIGTERM;
-    break;
-  default:
-    break;
   }
-  if (s->master_fd >= 0 && (number == SIGHUP || number == SIGTERM))
+  bool limit = number == SIGALRM && interrupt_has_limit ();
+  if (number == SIGHUP || number == SIGTERM || number == SIGINT || limit)
+    interrupt_record (number);
+  if (limit)
+    number = SIGTERM;
+  if (has_terminal && (number == SIGHUP || number == SIGTERM))
     hang_up (s);
   else
     send_signal (s, number, info.ssi_code == SI_KERNEL);
 }
 
-/* Returns how much there was, 0 at the end as well. */
-static size_t take_output (struct session *s, int at)
-{
-  char buffer[OUTPUT_MAX];
-  ssize_t n = read (s->output_fds[at], buffer, sizeof buffer);
-
-  if (n < 0 && (errno == EINTR || errno == EAGAIN))
-    return 0;
-  if (n <= 0) {
-    close_fd (&s->output_fds[at]);
-    return 0;
-  }
-  s->options->output (s->options->output_data, 1 + at, buffer, (size_t) n);
-  return (size_t) n;
-}
-
-enum {
-  AT_CONTROL,
-  AT_SIGNAL,
-  AT_OUTPUT,
-  AT_IN = AT_OUTPUT + 2,
-  AT_OUT = AT_IN + 2,
-  AT_ERROR = AT_OUT + 2,
-  AT_END = AT_ERROR + 2
-};
+enum { AT_CONTROL, AT_SIGNAL, AT_STREAMS, AT_END = AT_STREAMS + STREAMS_POLLS };
 
 static int wait_for_events (struct session *s, struct err *err)
 {
   struct pollfd polls[AT_END] = {
       [AT_CONTROL] = {.fd = s->ended ? -1 : s->control_fd, .events = POLLIN},
       [AT_SIGNAL] = {.fd = s->signal_fd, .events = POLLIN},
-      [AT_OUTPUT] = {.fd = s->output_fds[0], .events = POLLIN},
-      [AT_OUTPUT + 1] = {.fd = s->output_fds[1], .events = POLLIN},
   };
   int timeout = -1;
 
-  relay_poll (&s->in, polls + AT_IN);
-  relay_poll (&s->out, polls + AT_OUT);
-  relay_poll (&s->error, polls + AT_ERROR);
+  streams_poll (&s->streams, polls + AT_STREAMS);
   if (s->deadline_us)
     timeout = STEP_MS;
   if (poll (polls, AT_END, timeout) < 0 && errno != EINTR)
     return err_errno (err, "wait for the command");
   if (polls[AT_SIGNAL].revents)
     take_signal (s);
-  for (int i = 0; i < 2; i++)
-    if (polls[AT_OUTPUT + i].revents)
-      take_output (s, i);
-  relay_handle (&s->in, polls + AT_IN);
-  relay_handle (&s->out, polls + AT_OUT);
-  relay_handle (&s->error, polls + AT_ERROR);
-  if (s->terminal.in_fd >= 0 && s->master_fd >= 0 && s->in.input_ended)
-    hang_up (s); /* our terminal is gone */
+  streams_handle (&s->streams, polls + AT_STREAMS);
+  if (streams_lost (&s->streams))
+    hang_up (s);
   return polls[AT_CONTROL].revents ? take_report (s, err) : 0;
-}
-
-/* What is in the pipes when the command has ended is its output; what processes that it left behind
- * write later is not waited for. A terminal is hung up by the kernel then, and so has an end. */
-static uint64_t bytes_in (int fd)
-{
-  int bytes = 0;
-
-  return fd >= 0 && ioctl (fd, FIONREAD, &bytes) == 0 ? (uint64_t) bytes : 0;
-}
-
-static bool drained (const struct relay *relay, uint64_t total)
-{
-  return relay_ended (relay) || (relay->len == 0 && (relay->from < 0 || relay->total >= total));
 }
 
 static int drain (struct session *s, struct err *err)
 {
-  uint64_t out = s->options->terminal ? UINT64_MAX : s->out.total + bytes_in (s->out.from);
-  uint64_t error = s->error.total + bytes_in (s->error.from);
   unsigned signals = interrupt_count ();
+  struct streams_rest rest;
 
-  relay_close (&s->in);
-  for (int i = 0; i < 2; i++) {
-    uint64_t left = bytes_in (s->output_fds[i]);
-
-    for (size_t n; s->output_fds[i] >= 0 && left > 0 && (n = take_output (s, i)) > 0;)
-      left -= n < left ? n : left;
-    close_fd (&s->output_fds[i]);
-  }
+  streams_end (&s->streams, &rest);
   if (s->options->terminal)
     s->deadline_us = clock_us () + DRAIN_GRACE_US;
-  while (!(drained (&s->out, out) && drained (&s->error, error)) && interrupt_count () == signals &&
+  while (!streams_drained (&s->streams, &rest) && interrupt_count () == signals &&
          !(s->deadline_us && clock_us () >= s->deadline_us))
     if (wait_for_events (s, err) < 0)
       return -err->code;
-  int code = s->out.write_errno ? s->out.write_errno : s->error.write_errno;
-  if (code)
-    return err_code (err, code, "write the output of the command: %s", strerror (code));
-  return 0;
+  return streams_check (&s->streams, err);
 }
 
 static int run (struct session *s, struct err *err)
@@ -414,17 +231,25 @@ static int open_monitor (struct vroot *root, struct guest *guest, const struct l
 
 static int start (struct session *s, struct session_process *process, struct err *err)
 {
+  const struct session_options *options = s->options;
+  const struct stream_output output = {options->output, options->output_data,
+                                       options->command->split};
+  struct stream_ends ends = {-1, -1, -1};
   int control[2];
 
   if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
     return err_errno (err, "make a socket pair");
   s->control_fd = control[0];
   process->control_fd = control[1];
-  if (!terminal_size (&s->terminal, &process->size))
+  if (!terminal_size (&s->streams.terminal, &process->size))
     process->size = (struct winsize){0};
-  if (!s->options->terminal && connect_streams (s, process, err) < 0)
-    return -err->code;
-  return fork_process (s, process, err);
+  int ret = options->terminal ? 0
+                              : streams_open_pipes (&s->streams, options->stdin_fd,
+                                                    options->output ? &output : NULL, &ends, err);
+  process->in_fd = ends.in;
+  process->out_fd = ends.out;
+  process->error_fd = ends.error;
+  return ret < 0 ? ret : fork_process (s, process, err);
 }
 
 static int run_process (struct session *s, struct session_process *process, struct err *err)
@@ -440,14 +265,8 @@ static int run_process (struct session *s, struct session_process *process, stru
   close_fd (&process->out_fd);
   if (ret == 0)
     ret = run (s, err);
-  terminal_restore (&s->terminal);
   close_fd (&s->control_fd);
-  close_fd (&s->master_fd);
-  close_fd (&s->output_fds[0]);
-  close_fd (&s->output_fds[1]);
-  relay_close (&s->in);
-  relay_close (&s->out);
-  relay_close (&s->error);
+  streams_close (&s->streams);
   if (s->pid > 0 && subprocess_wait (s->pid, &status, &wait_err) < 0 && ret == 0)
     return err_code (err, wait_err.code, "%s", err_text (&wait_err));
   return ret;
@@ -456,14 +275,7 @@ static int run_process (struct session *s, struct session_process *process, stru
 int session_run (struct vroot *root, struct guest *guest, const struct live_info *info,
                  const struct session_options *options, int *ret_status, struct err *err)
 {
-  struct session s = {.options = options,
-                      .terminal = {.in_fd = -1, .size_fd = -1},
-                      .in = {.from = -1, .to = -1},
-                      .out = {.from = -1, .to = -1},
-                      .error = {.from = -1, .to = -1},
-                      .output_fds = {-1, -1},
-                      .master_fd = -1,
-                      .control_fd = -1};
+  struct session s = {.options = options, .control_fd = -1};
   autofree char *mount_on = runtime_mount_point (root, err);
   autoclose int monitor_fd = -1, signal_fd = -1;
   sigset_t set, old;
@@ -479,8 +291,9 @@ int session_run (struct vroot *root, struct guest *guest, const struct live_info
                                     .in_fd = -1,
                                     .out_fd = -1,
                                     .error_fd = -1};
+  streams_init (&s.streams);
   if (options->terminal)
-    terminal_open (&s.terminal);
+    terminal_open (&s.streams.terminal);
   fill_signals (&set, options->terminal);
   pthread_sigmask (SIG_BLOCK, &set, &old);
   signal_fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

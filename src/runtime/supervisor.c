@@ -3,6 +3,7 @@
 #include "oci.h"
 #include "process.h"
 #include "program.h"
+#include "pty.h"
 #include "targets.h"
 #include "tree/overlay.h"
 #include "util/cgroup.h"
@@ -22,10 +23,8 @@ static const char policy_rc_d[] = "#!/bin/sh\n"
 
 struct supervisor {
   const struct container *container; /* borrowed */
-  int control_fd;
-  const int *output_fds; /* borrowed; two for each command, or NULL */
-  int lock_fd;           /* see util/cgroup.h */
-  int signal_fd;         /* SIGCHLD */
+  const struct supervisor_fds *fds;  /* borrowed */
+  int signal_fd;                     /* SIGCHLD */
   struct oci oci;
   int root_fd; /* the merged root; closed before it is unmounted */
   char *resolv_conf;
@@ -60,7 +59,7 @@ static void stop (struct supervisor *s, int number)
 static void read_control (struct supervisor *s)
 {
   unsigned char bytes[16];
-  ssize_t n = read (s->control_fd, bytes, sizeof bytes);
+  ssize_t n = read (s->fds->control, bytes, sizeof bytes);
 
   if (n < 0 && (errno == EINTR || errno == EAGAIN))
     return;
@@ -78,7 +77,7 @@ static void wait_for_event (struct supervisor *s)
 {
   struct pollfd polls[2] = {
       {.fd = s->signal_fd, .events = POLLIN},
-      {.fd = s->orphaned ? -1 : s->control_fd, .events = POLLIN},
+      {.fd = s->orphaned ? -1 : s->fds->control, .events = POLLIN},
   };
   int timeout = -1;
 
@@ -138,7 +137,10 @@ static int wait_for_runtime (void *data, pid_t pid, int *ret_status, struct err 
 /* Tells the user through the command's own stderr. */
 static void tell (const struct supervisor *s, size_t number, const char *text)
 {
-  int fd = s->output_fds ? s->output_fds[2 * number + 1] : STDERR_FILENO;
+  int fd = s->fds->outputs ? s->fds->outputs[2 * number + 1] : s->fds->error;
+
+  if (fd < 0)
+    fd = STDERR_FILENO;
 
   if (fd_write_all (fd, text, strlen (text)) < 0)
     return;
@@ -155,6 +157,7 @@ static int write_config (struct supervisor *s, const struct bundle_command *comm
       .read_only = s->container->read_only,
       .hostname = s->container->hostname,
       .init = s->container->init,
+      .terminal = s->container->terminal && !s->container->init,
       .binds = binds,
       .bind_count = own + s->container->bind_count,
   };
@@ -187,10 +190,34 @@ static int start_first (struct supervisor *s, struct err *err)
 {
   static const char *const none[] = {NULL};
   static const struct bundle_command waiting = {.args = none, .env = none, .cwd = "/"};
-  static const struct oci_streams streams = {-1, -1, -1};
+  /* It holds what it is given for as long as the commands run. */
+  bool apart = s->container->joined || s->container->terminal;
+  int fd = apart ? s->oci.null_fd : -1;
+  const struct oci_streams streams = {-1, fd, fd};
 
-  if (write_config (s, &waiting, err) < 0 || oci_run (&s->oci, &streams, &s->first_pid, err) < 0)
+  if (write_config (s, &waiting, err) < 0 ||
+      oci_run (&s->oci, &streams, NULL, &s->first_pid, err) < 0)
     return -err->code;
+  return 0;
+}
+
+/* The runtime sends the terminal to a socket beside the bundle; the caller gets it from there. */
+static int listen_for_terminal (struct supervisor *s, char **ret_path, int *ret_fd, struct err *err)
+{
+  *ret_path = s->container->terminal ? xasprintf ("%s/command.tty", s->oci.path) : NULL;
+  return *ret_path ? pty_listen (*ret_path, ret_fd, err) : 0;
+}
+
+static int hand_terminal_over (struct supervisor *s, int listen_fd, struct err *err)
+{
+  autoclose int master = -1;
+
+  if (listen_fd < 0)
+    return 0;
+  if (pty_receive (listen_fd, &master, err) < 0)
+    return -err->code;
+  if (pty_send_fd (s->fds->terminal, master, "", 1) < 0)
+    return err_errno (err, "hand over the command's terminal");
   return 0;
 }
 
@@ -198,10 +225,14 @@ static int start_first (struct supervisor *s, struct err *err)
 static int make_streams (struct supervisor *s, const struct bundle_command *command, size_t number,
                          struct oci_streams *ret_streams, int *ret_input, struct err *err)
 {
-  *ret_streams = (struct oci_streams){s->container->stdin_fd, -1, -1};
-  if (s->output_fds) {
-    ret_streams->out = s->output_fds[2 * number];
-    ret_streams->error = s->output_fds[2 * number + 1];
+  *ret_streams = (struct oci_streams){s->fds->in, s->fds->out, s->fds->error};
+  if (s->container->terminal) {
+    *ret_streams = (struct oci_streams){-1, s->oci.null_fd, s->oci.null_fd};
+    return 0;
+  }
+  if (s->fds->outputs) {
+    ret_streams->out = s->fds->outputs[2 * number];
+    ret_streams->error = s->fds->outputs[2 * number + 1];
   }
   if (!command->input)
     return 0;
@@ -215,31 +246,46 @@ static int make_streams (struct supervisor *s, const struct bundle_command *comm
   return 0;
 }
 
-/* Makes the command run: as the first process, or beside it. */
-static int start_command (struct supervisor *s, const struct bundle_command *command, size_t number,
+/* As the first process, or beside it. */
+static int start_process (struct supervisor *s, const struct bundle_command *command,
+                          const struct oci_streams *streams, const char *tty_path, uint64_t *time,
                           struct err *err)
 {
-  autoclose int input = -1;
-  struct oci_streams streams;
-  uint64_t time = clock_us ();
+  const struct process_terminal terminal = {.socket = tty_path, .size = s->fds->size};
   int ret = 0;
 
-  if (make_streams (s, command, number, &streams, &input, err) < 0)
-    return -err->code;
-
   if (!s->container->init) {
-    if (write_config (s, command, err) < 0 || oci_run (&s->oci, &streams, &s->command_pid, err) < 0)
+    if (write_config (s, command, err) < 0 ||
+        oci_run (&s->oci, streams, tty_path, &s->command_pid, err) < 0)
       return -err->code;
-    s->result.create_us += lap (&time);
+    s->result.create_us += lap (time);
     return 0;
   }
   if (!s->first_pid)
     ret = start_first (s, err);
-  s->result.create_us += lap (&time);
+  s->result.create_us += lap (time);
   if (ret == 0)
-    ret = process_exec (&s->oci, command, &streams, NULL, "command", &s->command_pid, err);
-  s->result.start_us += lap (&time);
+    ret = process_exec (&s->oci, command, streams, tty_path ? &terminal : NULL, "command",
+                        &s->command_pid, err);
   return ret;
+}
+
+/* Makes the command run. */
+static int start_command (struct supervisor *s, const struct bundle_command *command, size_t number,
+                          struct err *err)
+{
+  autofree char *tty_path = NULL;
+  autoclose int listen_fd = -1, input = -1;
+  struct oci_streams streams;
+  uint64_t time = clock_us ();
+
+  if (make_streams (s, command, number, &streams, &input, err) < 0 ||
+      listen_for_terminal (s, &tty_path, &listen_fd, err) < 0 ||
+      start_process (s, command, &streams, tty_path, &time, err) < 0 ||
+      hand_terminal_over (s, listen_fd, err) < 0)
+    return -err->code;
+  s->result.start_us += lap (&time);
+  return 0;
 }
 
 static int delete_container (struct supervisor *s, struct err *err)
@@ -265,7 +311,7 @@ static int run_command (struct supervisor *s, size_t number, struct err *err)
   autofree char *refusal = NULL;
   int status = 0;
 
-  if (program_resolve (s->root_fd, command, /* login= */ false, &program, err) < 0 ||
+  if (program_resolve (s->root_fd, command, s->container->login, &program, err) < 0 ||
       program_check (s->root_fd, &program, &refusal, &status, err) < 0)
     return -err->code;
   s->result.commands++;
@@ -396,7 +442,7 @@ static int supervise (struct supervisor *s, struct err *err)
     ret = err_code (err, end_err.code, "%s", err_text (&end_err));
   /* delete has done it, unless the run was cut short. */
   if ((cgroup_sweep (s->container->id, SWEEP_TIMEOUT_MS, &end_err) < 0 ||
-       cgroup_sweep_parents (s->lock_fd, &end_err) < 0) &&
+       cgroup_sweep_parents (s->fds->lock, &end_err) < 0) &&
       ret == 0)
     ret = err_code (err, end_err.code, "%s", err_text (&end_err));
   return ret;
@@ -421,15 +467,12 @@ static int set_up (struct supervisor *s, struct err *err)
   return 0;
 }
 
-void supervisor_main (const struct container *container, int control_fd, const int *output_fds,
-                      int lock_fd)
+void supervisor_main (const struct container *container, const struct supervisor_fds *fds)
 {
   struct err err = {0};
   struct supervisor s = {
       .container = container,
-      .control_fd = control_fd,
-      .output_fds = output_fds,
-      .lock_fd = lock_fd,
+      .fds = fds,
       .signal_fd = -1,
       .oci = {.runtime = container->runtime,
               .id = container->id,
@@ -444,8 +487,8 @@ void supervisor_main (const struct container *container, int control_fd, const i
   if (set_up (&s, &err) < 0 || supervise (&s, &err) < 0)
     report.code = err.code;
   report.result = s.result;
-  if (!s.orphaned && (fd_write_all (control_fd, &report, sizeof report) < 0 ||
-                      fd_write_all (control_fd, err_text (&err), strlen (err_text (&err))) < 0))
+  if (!s.orphaned && (fd_write_all (fds->control, &report, sizeof report) < 0 ||
+                      fd_write_all (fds->control, err_text (&err), strlen (err_text (&err))) < 0))
     _exit (1);
   _exit (0);
 }

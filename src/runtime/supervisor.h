@@ -4,6 +4,7 @@
 #define VG_RUNTIME_SUPERVISOR_H
 
 #include "runtime/container.h"
+#include <sys/ioctl.h>
 
 /* What the supervisor writes to the caller at its end: this, then the text of the error. */
 struct supervisor_report {
@@ -11,11 +12,21 @@ struct supervisor_report {
   struct container_result result;
 };
 
-/* The supervisor's life, as process 1 of a new pid namespace; @control_fd is its end of a stream
- * socket: the caller writes signal numbers, one byte each, and reads the report. @output_fds:
- * where stdout and stderr of each command go, two for each; NULL: to this process's. @lock_fd: see
- * util/cgroup.h. */
-void supervisor_main (const struct container *container, int control_fd, const int *output_fds,
-                      int lock_fd) __attribute__ ((noreturn));
+/* Its descriptors; -1: none. */
+struct supervisor_fds {
+  int control; /* its end of a stream socket: the caller writes signal numbers, one byte each, and
+                  reads the report */
+  int in;      /* of the commands */
+  int out;
+  int error;
+  const int *outputs;  /* stdout and stderr of each command, in place of out and error; or NULL */
+  int terminal;        /* a SOCK_SEQPACKET socket that the terminal's master is sent to */
+  int lock;            /* see util/cgroup.h */
+  struct winsize size; /* of the terminal, or zero */
+};
+
+/* The supervisor's life, as process 1 of a new pid namespace. */
+void supervisor_main (const struct container *container, const struct supervisor_fds *fds)
+    __attribute__ ((noreturn));
 
 #endif
