@@ -188,6 +188,14 @@ const struct setting settings_table[] = {
      .field = FIELD (verify),
      .fallback = "",
      .help = "a command that must succeed in an upgraded guest"},
+    {.key = "keep_transactions",
+     .type = SETTING_NUMBER,
+     .parse = parse_number,
+     .field = FIELD (keep_transactions),
+     .minimum = 0,
+     .maximum = KEEP_TRANSACTIONS_MAX,
+     .fallback = "1",
+     .help = "how many transactions can be rolled back"},
     {.key = "labels",
      .type = SETTING_MAP,
      .parse = parse_labels,
@@ -277,6 +285,7 @@ static void set_defaults (struct settings *settings)
       .io_weight = -1,
       .pids = -1,
       .stop_timeout = 30,
+      .keep_transactions = KEEP_TRANSACTIONS_DEFAULT,
       .health_timeout = 30,
   };
 }

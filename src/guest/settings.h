@@ -19,6 +19,8 @@ enum init_style {
   INIT_NONE,  /* nothing but namespaces, for exec and enter */
 };
 
+enum { KEEP_TRANSACTIONS_DEFAULT = 1, KEEP_TRANSACTIONS_MAX = 100 };
+
 enum network_mode { NETWORK_HOST, NETWORK_NONE, NETWORK_CNI };
 
 struct settings_rlimit {
@@ -84,6 +86,7 @@ struct settings {
   struct names health;        /* owned; a command; empty: init alive is enough */
   int64_t health_timeout;     /* seconds; 30 when not set */
   struct names verify;        /* owned; a command; empty: what the package manager says */
+  int64_t keep_transactions;  /* how many can be undone, see history.h */
   struct names labels;        /* owned; KEY=VALUE, sorted */
   char *notes;                /* owned; or NULL */
 };

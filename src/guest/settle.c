@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "settle.h"
+#include "failed.h"
 #include "transaction.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+
+/* The entry of a transaction. A failed layer lies over the guest as it was before. */
+static int publish (struct vroot *root, struct guest *guest, struct err *err)
+{
+  uint64_t id = 0;
+
+  if (history_prepared (guest, &id, err) < 0 || (id && failed_drop (guest, err) < 0))
+    return -err->code;
+  return history_publish (root, guest, err);
+}
 
 int guest_finish_fold (struct vroot *root, struct guest *guest, const struct policy *policy,
                        struct unify_report *report, struct err *err)
@@ -12,6 +23,9 @@ int guest_finish_fold (struct vroot *root, struct guest *guest, const struct pol
   /* From here on the journal says what becomes of an accepted layer. */
   if (transaction_unmark (guest, err) < 0)
     return -err->code;
+  /* Before everything in txn/ goes. */
+  if (publish (root, guest, err) < 0)
+    return -err->code;
   if (fold_apply (guest->fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   /* The guest is whole already: what cannot be shared now is shared by the next vhashify. But what
@@ -20,6 +34,8 @@ int guest_finish_fold (struct vroot *root, struct guest *guest, const struct pol
     unify_report_fail (report, &unify_err);
   if (unify_recover (guest->fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
+  if (history_prune (root, guest, err) < 0)
+    return -err->code;
   if (fold_finish (guest->fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   return 0;

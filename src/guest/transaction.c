@@ -33,22 +33,23 @@ int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
   return clone_directory_metadata (private, upper, err);
 }
 
-/* Below @upper: private, tree, and above them txn/layer where it is. */
-static int mount_layers (struct guest *guest, int upper, int work, const char *target,
-                         struct err *err)
+/* Below @upper: private, tree, and above them the layers @over. */
+static int mount_layers (struct guest *guest, const int *over, size_t over_count, int upper,
+                         int work, const char *target, struct err *err)
 {
-  autoclose int txn_fd = fd_open_dir (AT_FDCWD, "txn");
-  autoclose int layer = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "layer");
-  bool without_layer = txn_fd >= 0 && layer < 0 && errno == ENOENT;
   autoclose int private = fd_open_dir (AT_FDCWD, "private");
   autoclose int tree = fd_open_dir (AT_FDCWD, "tree");
 
-  if (private < 0 || tree < 0 || (layer < 0 && !without_layer))
+  if (private < 0 || tree < 0)
     return err_errno (err, "open the layers of guest %s", guest->name);
-  int lower[] = {layer, private, tree};
+  autofree int *lower = xcalloc (over_count + 2, sizeof *lower);
+  for (size_t i = 0; i < over_count; i++)
+    lower[i] = over[i];
+  lower[over_count] = private;
+  lower[over_count + 1] = tree;
   struct overlay overlay = {
-      .lower_fds = without_layer ? lower + 1 : lower,
-      .lower_count = without_layer ? 2 : 3,
+      .lower_fds = lower,
+      .lower_count = over_count + 2,
       .upper_fd = upper,
       .work_fd = work,
       .volatile_mode = true,
@@ -57,7 +58,8 @@ static int mount_layers (struct guest *guest, int upper, int work, const char *t
   return overlay_mount (&overlay, target, err);
 }
 
-int transaction_mount (struct guest *guest, const char *target, struct err *err)
+int transaction_mount_over (struct guest *guest, const int *over, size_t over_count,
+                            const char *target, struct err *err)
 {
   autoclose int txn_fd = fd_open_dir (AT_FDCWD, "txn");
   autoclose int upper = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "upper");
@@ -65,13 +67,36 @@ int transaction_mount (struct guest *guest, const char *target, struct err *err)
 
   if (upper < 0 || work < 0)
     return err_errno (err, "open the layer of a transaction in guest %s", guest->name);
-  return mount_layers (guest, upper, work, target, err);
+  return mount_layers (guest, over, over_count, upper, work, target, err);
+}
+
+/* txn/layer: -1 without an error when it is not there. */
+static int open_layer (struct guest *guest, struct err *err)
+{
+  autoclose int txn_fd = fd_open_dir (AT_FDCWD, "txn");
+  int fd = txn_fd < 0 ? -1 : fd_open_dir (txn_fd, "layer");
+
+  if (fd < 0 && (txn_fd < 0 || errno != ENOENT))
+    return err_errno (err, "open the layers of guest %s", guest->name);
+  return fd;
+}
+
+int transaction_mount (struct guest *guest, const char *target, struct err *err)
+{
+  autoclose int layer = open_layer (guest, err);
+
+  if (layer < 0 && err->code)
+    return layer;
+  return transaction_mount_over (guest, &layer, layer >= 0, target, err);
 }
 
 int transaction_mount_query (struct guest *guest, const char *target, struct err *err)
 {
   autoclose int private = fd_open_dir (AT_FDCWD, "private");
+  autoclose int layer = open_layer (guest, err);
 
+  if (layer < 0 && err->code)
+    return layer;
   /* The overlay is mounted on the mount that its upper is in, which is hidden then. */
   if (mount ("vguest", target, "tmpfs", MS_NODEV, "mode=0700") < 0)
     return err_errno (err, "mount a tmpfs on %s", target);
@@ -82,11 +107,12 @@ int transaction_mount_query (struct guest *guest, const char *target, struct err
     return err_errno (err, "make a layer in memory for guest %s", guest->name);
   if (clone_directory_metadata (private, upper, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
-  return mount_layers (guest, upper, work, target, err);
+  return mount_layers (guest, &layer, layer >= 0, upper, work, target, err);
 }
 
-int transaction_commit (struct vroot *root, struct guest *guest, struct unify_report *report,
-                        struct err *err)
+/* txn/entry is there, or not to be. */
+static int commit_prepared (struct vroot *root, struct guest *guest, const struct u64table *as_is,
+                            struct unify_report *report, bool *ret_changed, struct err *err)
 {
   autotwins struct twins twins = {.store = root->store, .report = report};
   autopolicy struct policy policy = {0};
@@ -100,15 +126,32 @@ int transaction_commit (struct vroot *root, struct guest *guest, struct unify_re
       .rules = &policy.rules,
       .twin = twins_find,
       .twin_data = &twins,
+      .as_is = as_is,
   };
   int planned = fold_plan (&options, &counts, err);
   if (planned < 0)
     return err_wrap (err, "commit to guest %s", guest->name);
+  *ret_changed = planned;
   if (!planned)
     return transaction_abort (root, guest, err);
   report->moved += counts.moved;
   report->dropped += counts.dropped;
   return guest_finish_fold (root, guest, &policy, report, err);
+}
+
+int transaction_commit (struct vroot *root, struct guest *guest,
+                        const struct commit_options *options, struct unify_report *report,
+                        uint64_t *ret_id, struct err *err)
+{
+  uint64_t id = 0;
+  bool changed = false;
+
+  if (options->note && history_prepare (guest, options->note, &id, err) < 0)
+    return err_wrap (err, "commit to guest %s", guest->name);
+  if (commit_prepared (root, guest, options->as_is, report, &changed, err) < 0)
+    return -err->code;
+  *ret_id = changed ? id : 0;
+  return 0;
 }
 
 int transaction_abort (struct vroot *root, struct guest *guest, struct err *err)
@@ -124,7 +167,7 @@ int transaction_abort (struct vroot *root, struct guest *guest, struct err *err)
 /* Removes what a commit that did not get to its journal left beside the layer. */
 static int clear_plan (struct guest *guest, struct err *err)
 {
-  static const char *const kept[] = {"upper", "work", "kept", "accepted", NULL};
+  static const char *const kept[] = {"upper", "work", "kept", "accepted", "entry", NULL};
   autodirlist struct dirlist list = {0};
   autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
 
@@ -147,12 +190,13 @@ int transaction_commit_accepted (struct vroot *root, struct guest *guest,
                                  struct unify_report *report, struct err *err)
 {
   int accepted = transaction_accepted (guest, err);
+  bool changed = false;
 
   if (accepted <= 0)
     return accepted;
   if (clear_plan (guest, err) < 0)
     return -err->code;
-  return transaction_commit (root, guest, report, err);
+  return commit_prepared (root, guest, NULL, report, &changed, err);
 }
 
 static int has_mark (struct guest *guest, const char *path, struct err *err)
@@ -171,12 +215,15 @@ static int make_mark (int txn_fd, const char *name, struct err *err)
   return 0;
 }
 
-int transaction_keep (struct guest *guest, struct err *err)
+int transaction_keep (struct guest *guest, const struct history_note *note, uint64_t *ret_id,
+                      struct err *err)
 {
   autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
 
   if (txn_fd < 0)
     return err_errno (err, "open txn of guest %s", guest->name);
+  if (note && history_prepare (guest, note, ret_id, err) < 0)
+    return -err->code;
   if (fd_sync_fs (txn_fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   /* The old one refuses another mount, as it was volatile. */

@@ -7,6 +7,7 @@
  *                         the command sees between txn/upper and private, read-only like all lower
  *                         ones, and that is no part of what is committed
  *   txn/journal           what the commit does; recovery carries it out
+ *   txn/entry             what the history will say of it, and what undoes it: see history.h
  *
  * Life cycle: transaction_begin; in the child, in a mount namespace of its own,
  * transaction_mount, run, unmount; then transaction_commit or transaction_abort. The caller holds
@@ -14,7 +15,7 @@
 #ifndef VG_GUEST_TRANSACTION_H
 #define VG_GUEST_TRANSACTION_H
 
-#include "guest/guest.h"
+#include "guest/history.h"
 #include "unify/unify.h"
 
 /* Folds private first, and makes the empty layer. EBUSY when somebody has the guest mounted. */
@@ -25,6 +26,10 @@ int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
  * directory, and the mount goes when the last process of the namespace does. */
 int transaction_mount (struct guest *guest, const char *target, struct err *err);
 
+/* The same with the @over_count layers @over, uppermost first, in place of txn/layer. */
+int transaction_mount_over (struct guest *guest, const int *over, size_t over_count,
+                            const char *target, struct err *err);
+
 /* The same without a transaction: above the layers of the stopped guest (and txn/layer, where it
  * is) is one in memory, and what is written goes with the mount. Nothing was begun, and nothing is
  * to be thrown away. */
@@ -33,12 +38,21 @@ int transaction_mount_query (struct guest *guest, const char *target, struct err
 /* Refuses a guest that is used (EBUSY), and settles it, for transaction_mount_query. */
 int transaction_prepare_query (struct vroot *root, struct guest *guest, struct err *err);
 
+struct commit_options {
+  const struct history_note *note; /* for the guest's history; NULL: none is kept, and it cannot be
+                                      undone */
+  const struct u64table *as_is;    /* of a rollback: see fold.h; else NULL */
+};
+
 /* Makes the layer part of the guest: fold and unify. After an error before the journal was
  * written the guest is as before and transaction_abort must follow; after one behind that point
  * the next guest_open finishes the commit. Files that could not be unified are counted in
- * @report, with the first such error in its text, and are not a failure of the commit. */
-int transaction_commit (struct vroot *root, struct guest *guest, struct unify_report *report,
-                        struct err *err);
+ * @report, with the first such error in its text, and are not a failure of the commit. @ret_id is
+ * the number of the transaction in the history (history.h), 0 when it changed nothing or none is
+ * kept. */
+int transaction_commit (struct vroot *root, struct guest *guest,
+                        const struct commit_options *options, struct unify_report *report,
+                        uint64_t *ret_id, struct err *err);
 
 /* Throws the layer away: the guest is as before. */
 int transaction_abort (struct vroot *root, struct guest *guest, struct err *err);
@@ -51,8 +65,11 @@ int transaction_abort (struct vroot *root, struct guest *guest, struct err *err)
  *                         the guest has stopped, by guest_recover. One that nobody accepted is
  *                         thrown away then */
 
-/* Makes the layer durable, with a new work directory for a mount that is not volatile. */
-int transaction_keep (struct guest *guest, struct err *err);
+/* Makes the layer durable, with a new work directory for a mount that is not volatile; and, with a
+ * @note, the entry in the history that it will have when it is committed: what it undoes is what
+ * the commands did, and not what the guest does on the layer from here on. */
+int transaction_keep (struct guest *guest, const struct history_note *note, uint64_t *ret_id,
+                      struct err *err);
 
 /* Marks the layer as accepted, durably. */
 int transaction_accept (struct guest *guest, struct err *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Commands on a running guest while it is stopped, undone when it does not come up again. */
-#include "run.h"
+#include "run_internal.h"
 #include "runtime/health.h"
 #include "util/clock.h"
 #include "util/interrupt.h"
@@ -38,10 +38,15 @@ static int start_guest (struct offline *offline, bool trial, struct err *err)
 /* Starts the guest on the layer, and decides. */
 static int try_layer (struct offline *offline, struct err *err)
 {
+  const struct run_options *options = offline->options;
   autosettings struct settings settings = {0};
+  struct history_note note;
 
+  if (options->note)
+    run_note (options, HISTORY_OFFLINE, offline->result, &note);
   if (settings_parse (offline->guest->config, offline->guest->name, &settings, err) < 0 ||
-      transaction_keep (offline->guest, err) < 0)
+      transaction_keep (offline->guest, options->note ? &note : NULL, &offline->result->history_id,
+                        err) < 0)
     return -err->code;
   phase (offline, "start");
   if (start_guest (offline, /* trial= */ true, err) < 0)
@@ -65,7 +70,8 @@ static int roll_back (struct offline *offline, int ret, struct err *err)
   phase (offline, "roll back");
   int interrupt = interrupt_set_aside ();
   bool undone = stop_guest (offline, /* discard= */ true, &own) == 0 &&
-                transaction_abort (offline->root, offline->guest, &own) == 0 &&
+                run_undo (offline->root, offline->guest, offline->options, HISTORY_OFFLINE,
+                          /* failed= */ ret < 0, offline->result, &own) == 0 &&
                 start_guest (offline, /* trial= */ false, &own) == 0;
   interrupt_put_back (interrupt);
   if (undone)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "run.h"
+#include "run_internal.h"
 #include "runtime/runtime.h"
 #include "util/clock.h"
 #include "util/dirread.h"
@@ -10,6 +10,8 @@ void run_result_release (struct run_result *result)
 {
   unify_report_release (&result->report);
 }
+
+typedef int mount_fn (void *data, const char *target, struct err *err);
 
 struct mount {
   struct guest *guest;
@@ -49,6 +51,13 @@ static int mount_transaction (void *data, const char *target, struct err *err)
       return err_wrap (err, "copy up %s", *path);
   }
   return 0;
+}
+
+static int mount_failed (void *data, const char *target, struct err *err)
+{
+  const struct mount *mount = data;
+
+  return failed_mount (mount->guest, target, err);
 }
 
 static int mount_query (void *data, const char *target, struct err *err)
@@ -94,14 +103,14 @@ static int measure_layer (struct guest *guest, uint64_t *ret_bytes, struct err *
 }
 
 static int run_container (struct vroot *root, struct guest *guest,
-                          const struct run_options *options, struct container_result *ret_result,
-                          struct err *err)
+                          const struct run_options *options, mount_fn *mount,
+                          struct container_result *ret_result, struct err *err)
 {
   autofree char *id = guest_container_id (root, guest->name);
   autofree char *init = runtime_find_init ();
   autofree char *runtime = NULL;
   const char *hostname = NULL;
-  struct mount mount = {guest, options->write_paths};
+  struct mount mounted = {guest, options->write_paths};
 
   if (runtime_choose (root, guest, &runtime, err) < 0 ||
       json_get_string (guest->config, "hostname", guest->name, &hostname, err) < 0)
@@ -121,10 +130,13 @@ static int run_container (struct vroot *root, struct guest *guest,
       .judge = options->judge,
       .judge_data = options->judge_data,
       .dir_fd = guest->fd,
-      .mount = options->query ? mount_query : mount_transaction,
-      .mount_data = &mount,
+      .mount = mount,
+      .mount_data = &mounted,
       .binds = options->binds,
       .bind_count = options->bind_count,
+      .login = options->login,
+      .joined = options->joined,
+      .terminal = options->terminal,
       .stdin_fd = options->stdin_fd,
       .output = options->output,
       .output_data = options->output_data,
@@ -138,7 +150,7 @@ int run_layer (struct vroot *root, struct guest *guest, const struct run_options
   if (options->prepare && options->prepare (options->hook_data, guest, err) < 0)
     return -err->code;
   if (options->command_count &&
-      run_container (root, guest, options, &ret_result->container, err) < 0)
+      run_container (root, guest, options, mount_transaction, &ret_result->container, err) < 0)
     return -err->code;
   if (interrupt_check (err) < 0)
     return -err->code;
@@ -156,7 +168,7 @@ static int run_query (struct vroot *root, struct guest *guest, const struct run_
 {
   *ret_result = (struct run_result){0};
   if (transaction_prepare_query (root, guest, err) < 0 ||
-      run_container (root, guest, options, &ret_result->container, err) < 0)
+      run_container (root, guest, options, mount_query, &ret_result->container, err) < 0)
     return -err->code;
   return interrupt_check (err);
 }
@@ -165,12 +177,17 @@ static int run_and_commit (struct vroot *root, struct guest *guest,
                            const struct run_options *options, struct run_result *result,
                            struct err *err)
 {
+  struct history_note note = {0};
+  struct commit_options commit = {.note = options->note ? &note : NULL};
+
   if (run_layer (root, guest, options, result, err) < 0)
     return -err->code;
   if (result->container.failed || options->discard)
     return 0;
   uint64_t start = clock_us ();
-  if (transaction_commit (root, guest, &result->report, err) < 0)
+  if (options->note)
+    run_note (options, HISTORY_STOPPED, result, &note);
+  if (transaction_commit (root, guest, &commit, &result->report, &result->history_id, err) < 0)
     return err_wrap (err, "commit");
   result->commit_us = clock_us () - start;
   result->committed = true;
@@ -196,8 +213,22 @@ int run_in_guest (struct vroot *root, struct guest *guest, const struct run_opti
   if (pending > 0)
     return err_wrap (err, "the next command finishes the commit of guest %s", guest->name);
   if (pending == 0)
-    transaction_abort (root, guest, &abort_err);
+    run_undo (root, guest, options, HISTORY_STOPPED, /* failed= */ ret < 0, ret_result, &abort_err);
   if (abort_err.code && ret == 0)
+    return err_code (err, abort_err.code, "throw the changes away: %s", err_text (&abort_err));
+  return ret;
+}
+
+int run_in_failed (struct vroot *root, struct guest *guest, const struct run_options *options,
+                   struct run_result *ret_result, struct err *err)
+{
+  autoerr struct err abort_err = {0};
+
+  *ret_result = (struct run_result){0};
+  int ret = failed_begin (root, guest, err);
+  if (ret == 0)
+    ret = run_container (root, guest, options, mount_failed, &ret_result->container, err);
+  if (transaction_abort (root, guest, &abort_err) < 0 && ret == 0)
     return err_code (err, abort_err.code, "throw the changes away: %s", err_text (&abort_err));
   return ret;
 }

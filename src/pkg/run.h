@@ -6,6 +6,7 @@
 #ifndef VG_PKG_RUN_H
 #define VG_PKG_RUN_H
 
+#include "guest/failed.h"
 #include "guest/transaction.h"
 #include "runtime/container.h"
 
@@ -16,6 +17,14 @@ struct run_options {
   void *judge_data;
   bool discard; /* throw the layer away even when they succeed */
   bool query;   /* a stopped guest: no transaction, but a layer in memory that goes with them */
+  const struct history_note *note; /* what the guest's history says of them once they are committed,
+                                      or have run in place; read behind accept; mode, failed and
+                                      written_bytes are filled in here. NULL: nothing, and they
+                                      cannot be undone */
+  bool keep_failed;                /* keep the layer when they fail: see guest/failed.h */
+  bool login;                      /* these three: see container.h */
+  bool joined;
+  bool terminal;
   int stdin_fd; /* -1: /dev/null */
   /* Of a transaction: directories in the guest whose files are copied up before the commands run,
    * see pkg_driver.write_paths; NULL-terminated, or NULL. */
@@ -39,6 +48,8 @@ struct run_result {
   bool committed;         /* offline: the guest came up on the layer, which is its own now */
   bool in_place;          /* they ran in the running guest: nothing is undone */
   bool unfinished;        /* the commit failed behind its journal: the next command finishes it */
+  bool kept_failed;       /* they failed, and the layer is kept */
+  uint64_t history_id;    /* the number in the guest's history (history_set_packages), or 0 */
   uint64_t written_bytes; /* what the layer held before the commit, by blocks */
   uint64_t commit_us;
   struct unify_report report; /* owned; of the commit */
@@ -59,9 +70,14 @@ int run_in_guest (struct vroot *root, struct guest *guest, const struct run_opti
 int run_layer (struct vroot *root, struct guest *guest, const struct run_options *options,
                struct run_result *ret_result, struct err *err);
 
-/* The same for @guest when it runs, in its namespaces; with options->discard nothing is looked for
- * afterwards. result.report tells in waiting what is shared when the guest stops, and in
- * reflinked what shares its blocks already. */
+/* A look at what failed: runs them above the failed layer of @guest (guest/failed.h), which is open
+ * GUEST_LOCKED and stopped, and throws away whatever they change. ENOENT when none is kept. */
+int run_in_failed (struct vroot *root, struct guest *guest, const struct run_options *options,
+                   struct run_result *ret_result, struct err *err);
+
+/* The same as run_in_guest for @guest when it runs, in its namespaces; with options->discard
+ * nothing is looked for afterwards. result.report tells in waiting what is shared when the guest
+ * stops, and in reflinked what shares its blocks already. */
 int run_in_running_guest (struct vroot *root, struct guest *guest,
                           const struct run_options *options, struct run_result *ret_result,
                           struct err *err);

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check.h"
+#include "identities.h"
 #include "layers.h"
 #include "util/dirread.h"
 #include "util/fd.h"
-#include "util/xattr.h"
-#include <endian.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-
-enum { DIGEST_SIZE = 32 };
+#include <stdarg.h>
 
 /* One inode, as the walk found it. */
 struct seen {
@@ -16,6 +13,8 @@ struct seen {
   nlink_t nlink;
   bool object;
   bool private_layer;
+  bool undo;     /* in the history of a guest */
+  bool failed;   /* in a layer that was kept */
   bool unshared; /* of a type that is never an object */
   size_t names;
   int tree; /* the tree it was found in first; -1: none yet */
@@ -80,88 +79,6 @@ static struct seen *seen_put (struct check *check, const struct stat *st, const 
   }
   place->names++;
   return place;
-}
-
-static void add_u64 (EVP_MD_CTX *ctx, uint64_t value)
-{
-  uint64_t le = htole64 (value);
-
-  EVP_DigestUpdate (ctx, &le, sizeof le);
-}
-
-static int hash_contents (EVP_MD_CTX *ctx, int dir_fd, const char *name, const struct stat *st,
-                          unsigned char *ret_digest, struct err *err)
-{
-  static char buffer[128 << 10];
-  ssize_t n;
-
-  memset (ret_digest, 0, DIGEST_SIZE);
-  if (!S_ISREG (st->st_mode) && !S_ISLNK (st->st_mode))
-    return 0;
-  EVP_DigestInit_ex (ctx, EVP_sha256 (), NULL);
-  if (S_ISLNK (st->st_mode)) {
-    n = readlinkat (dir_fd, name, buffer, sizeof buffer);
-    if (n < 0)
-      return err_errno (err, "read the symlink %s", name);
-    EVP_DigestUpdate (ctx, buffer, (size_t) n);
-  } else {
-    autoclose int fd = fd_open (dir_fd, name, O_RDONLY, 0);
-
-    if (fd < 0)
-      return err_errno (err, "open %s", name);
-    while ((n = fd_read_full (fd, buffer, sizeof buffer)) > 0)
-      EVP_DigestUpdate (ctx, buffer, (size_t) n);
-    if (n < 0)
-      return err_errno (err, "read %s", name);
-  }
-  EVP_DigestFinal_ex (ctx, ret_digest, NULL);
-  return 0;
-}
-
-/* The identity, as 64 hex digits, with and without the mtime. */
-static int identities (int dir_fd, const char *name, const struct stat *st, char text[2][65],
-                       struct err *err)
-{
-  unsigned char contents[DIGEST_SIZE], digest[EVP_MAX_MD_SIZE];
-  autoxattrs struct xattrs xattrs = {0};
-  bool device = S_ISCHR (st->st_mode) || S_ISBLK (st->st_mode);
-  bool sized = S_ISREG (st->st_mode) || S_ISLNK (st->st_mode);
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
-
-  if (!ctx)
-    err_out_of_memory ();
-  if (hash_contents (ctx, dir_fd, name, st, contents, err) < 0 ||
-      xattrs_read (-1, dir_fd, name, /* with_overlay= */ false, &xattrs, err) < 0) {
-    EVP_MD_CTX_free (ctx);
-    return -err->code;
-  }
-  for (int any_mtime = 0; any_mtime < 2; any_mtime++) {
-    EVP_DigestInit_ex (ctx, EVP_sha256 (), NULL);
-    EVP_DigestUpdate (ctx, "vgobj", 5);
-    add_u64 (ctx, 1);
-    add_u64 (ctx, (uint64_t) any_mtime);
-    add_u64 (ctx, st->st_mode & S_IFMT);
-    add_u64 (ctx, st->st_mode & 07777);
-    add_u64 (ctx, st->st_uid);
-    add_u64 (ctx, st->st_gid);
-    add_u64 (ctx, sized ? (uint64_t) st->st_size : 0);
-    add_u64 (ctx, any_mtime ? 0 : (uint64_t) st->st_mtim.tv_sec);
-    add_u64 (ctx, any_mtime ? 0 : (uint64_t) st->st_mtim.tv_nsec);
-    add_u64 (ctx, device ? st->st_rdev : 0);
-    add_u64 (ctx, xattrs.count);
-    for (size_t i = 0; i < xattrs.count; i++) {
-      add_u64 (ctx, strlen (xattrs.items[i].name));
-      EVP_DigestUpdate (ctx, xattrs.items[i].name, strlen (xattrs.items[i].name));
-      add_u64 (ctx, xattrs.items[i].len);
-      EVP_DigestUpdate (ctx, xattrs.items[i].value, xattrs.items[i].len);
-    }
-    EVP_DigestUpdate (ctx, contents, sizeof contents);
-    EVP_DigestFinal_ex (ctx, digest, NULL);
-    for (int i = 0; i < DIGEST_SIZE; i++)
-      snprintf (text[any_mtime] + 2 * i, 3, "%02x", digest[i]);
-  }
-  EVP_MD_CTX_free (ctx);
-  return 0;
 }
 
 static bool is_hex (const char *text, size_t len)
@@ -254,13 +171,88 @@ static int check_layer (struct check *check, int parent_fd, const char *name, co
       seen->private_layer = true;
       continue;
     }
-    if (seen->private_layer)
+    if (seen->private_layer || seen->failed)
       problem (check, "%s lies in a tree and is shared with %s", where, seen->where);
     if (seen->tree >= 0 && seen->tree != tree)
       seen->in_two_trees = true;
     seen->tree = tree;
   }
   return 0;
+}
+
+/* A layer of which nothing but hard links matters; @undo or else failed. */
+static int check_links_of (struct check *check, int parent_fd, const char *name, const char *what,
+                           bool undo, struct err *err)
+{
+  autofree char *layer = xasprintf ("%s/%s", what, name);
+  autoclose int fd = fd_open_dir_beneath (parent_fd, name);
+  automanifest struct manifest manifest = {0};
+
+  if (fd < 0) {
+    problem (check, "%s is missing", layer);
+    return 0;
+  }
+  if (manifest_read (fd, &manifest, err) < 0)
+    return err_wrap (err, "%s", layer);
+  for (size_t i = 0; i < manifest.count; i++) {
+    const struct manifest_entry *entry = &manifest.items[i];
+    autofree char *path = printable (entry->path, strlen (entry->path));
+    autofree char *where = xasprintf ("%s/%s", layer, path);
+
+    if (S_ISDIR (entry->st.st_mode))
+      continue;
+    struct seen *seen = seen_put (check, &entry->st, where);
+    if (undo)
+      seen->undo = true;
+    else
+      seen->failed = true;
+    if (undo && (strstr (entry->text, " trusted.overlay.metacopy=") ||
+                 strstr (entry->text, " trusted.overlay.redirect=")))
+      problem (check, "%s is a form of the overlay that undo layers do not have", where);
+  }
+  return 0;
+}
+
+static int check_entry (struct check *check, int history_fd, const char *id, const char *what,
+                        struct err *err)
+{
+  autofree char *where = xasprintf ("%s/history/%s", what, id);
+  autoclose int fd = fd_open_dir (history_fd, id);
+  autodirlist struct dirlist list = {0};
+
+  if (fd < 0) {
+    problem (check, "%s does not belong there", where);
+    return 0;
+  }
+  if (dirread_all (fd, &list, err) < 0)
+    return err_wrap (err, "%s", where);
+  if (!dirlist_find (&list, "entry.json"))
+    problem (check, "%s has no entry.json", where);
+  for (size_t i = 0; i < list.count; i++)
+    if (strcmp (list.items[i].name, "entry.json") != 0 && strcmp (list.items[i].name, "undo") != 0)
+      problem (check, "%s/%s is left over", where, list.items[i].name);
+  if (!dirlist_find (&list, "undo"))
+    return 0;
+  if (check_links_of (check, fd, "undo/layer", where, true, err) < 0 ||
+      check_links_of (check, fd, "undo/partners", where, true, err) < 0)
+    return -err->code;
+  return 0;
+}
+
+/* What is kept of transactions. */
+static int check_history (struct check *check, int guest_fd, const char *what, struct err *err)
+{
+  autoclose int history_fd = fd_open_dir (guest_fd, "history");
+  autodirlist struct dirlist list = {0};
+
+  if (history_fd >= 0 && dirread_all (history_fd, &list, err) < 0)
+    return err_wrap (err, "%s/history", what);
+  for (size_t i = 0; i < list.count; i++)
+    if (check_entry (check, history_fd, list.items[i].name, what, err) < 0)
+      return -err->code;
+  if (faccessat (guest_fd, "failed", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+    return 0;
+  return check_links_of (check, guest_fd, "failed/upper", what, false, err);
 }
 
 static void check_empty (struct check *check, int parent_fd, const char *name, const char *what)
@@ -305,7 +297,8 @@ static int check_guest (struct check *check, int parent_fd, const char *parent, 
     if (!dirlist_find (&list, *part) && strcmp (*part, "unify.policy") != 0)
       problem (check, "%s/%s is missing", what, *part);
   if (check_layer (check, fd, "tree", tree, (int) check->trees++, err) < 0 ||
-      check_layer (check, fd, "private", private_layer, -1, err) < 0)
+      check_layer (check, fd, "private", private_layer, -1, err) < 0 ||
+      check_history (check, fd, what, err) < 0)
     return -err->code;
   check_empty (check, fd, "txn", txn);
   return 0;
@@ -375,6 +368,10 @@ static void check_links (struct check *check)
       continue;
     if (seen->in_two_trees && !seen->object && !seen->unshared)
       problem (check, "%s is in two trees and no object", seen->where);
+    if (seen->undo && (seen->private_layer || seen->failed))
+      problem (check, "%s is kept to undo a transaction, and can be written", seen->where);
+    if (seen->failed && (seen->object || seen->private_layer))
+      problem (check, "%s is in a failed layer and shared", seen->where);
     if (seen->names != seen->nlink)
       problem (check, "%s has %ju links, of which %zu were found", seen->where,
                (uintmax_t) seen->nlink, seen->names);

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stops fold and unify before each of their changing system calls, one after another, and lets
- * recovery go on from there; then fails each call once with several errors. Afterwards the guest is
- * in the old state or the new one, all other guests and every object are what they were, and
- * nothing is left over.
+/* Stops commits, folds, unify and rollbacks before each of their changing system calls, one after
+ * another, and lets recovery go on from there; then fails each call once with several errors.
+ * Afterwards the guest is in the old state or the new one, and its history says which; all other
+ * guests and every object are what they were, and nothing is left over.
  *
- *   model_crash [--seed N] [--seconds N] [--keep] [-v]
+ *   model_crash [--seed N] [--seconds N] [--stage N] [--keep] [-v]
  *
  * $VGUEST_MODEL_SECONDS, or 30, as model_fold. */
 #include "faults.h"
 #include "guest/settle.h"
-#include "model.h"
+#include "undo.h"
 #include "util/fd.h"
 #include <inttypes.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 
-enum stage { STAGE_PLAN, STAGE_CARRY_OUT, STAGE_UNIFY, STAGES };
+enum stage { STAGE_PLAN, STAGE_CARRY_OUT, STAGE_UNIFY, STAGE_ROLLBACK, STAGES };
 
-static const char *const stage_names[] = {"plan", "carry out", "unify"};
+static const char *const stage_names[] = {"plan", "carry out", "unify", "roll back"};
 
 struct test {
   struct rng rng;
   struct world world; /* as it was before the stage: never changed by a try */
   bool commit;
   bool verbose, keep;
+  int only; /* the stage that is tried; -1: all */
   enum stage stage;
   unsigned nth;
   int error;                         /* 0: stop */
@@ -52,8 +53,9 @@ static void say (const struct test *test, const char *what, const struct err *er
 static int run_stage (const struct test *test, struct world *world, struct err *err)
 {
   autounifyreport struct unify_report report = {0};
-  struct vroot root = {.path = world->path, .fd = world->fd, .store = world->store};
-  struct guest guest = {.name = (char *) "g0", .fd = world->guests[0], .lock_fd = -1};
+  const struct history_note note = {.what = "model"};
+  struct vroot root = undo_root (world);
+  struct guest guest = undo_guest (world, 0);
   struct fold_options options = {
       .guest_fd = world->guests[0],
       .commit = test->commit,
@@ -62,12 +64,17 @@ static int run_stage (const struct test *test, struct world *world, struct err *
       .twin_data = (void *) &test->choice,
   };
   struct fold_counts counts;
+  uint64_t id = 0;
 
   switch (test->stage) {
   case STAGE_PLAN:
+    if (test->commit && history_prepare (&guest, &note, &id, err) < 0)
+      return -err->code;
     return fold_plan (&options, &counts, err);
   case STAGE_CARRY_OUT:
     return guest_finish_fold (&root, &guest, &world->policy, &report, err);
+  case STAGE_ROLLBACK:
+    return undo_newest (world, 0, err);
   default:
     return guest_unify_tree (&root, &guest, &world->policy, /* dry_run= */ false, &report, err);
   }
@@ -76,20 +83,44 @@ static int run_stage (const struct test *test, struct world *world, struct err *
 /* As the next command that opens the guest does. */
 static int recover (struct world *world, struct err *err)
 {
-  struct vroot root = {.path = world->path, .fd = world->fd, .store = world->store};
-  struct guest guest = {.name = (char *) "g0", .fd = world->guests[0], .lock_fd = -1};
+  struct vroot root = undo_root (world);
+  struct guest guest = undo_guest (world, 0);
 
   return guest_recover (&root, &guest, err);
 }
 
 static const char *const layer_names[2] = {"tree", "private"};
 
+/* What the history says about the guest: the transaction is there when @folded, or was undone. The
+ * view that goes with it, or NULL. */
+static const struct manifest *expected_view (struct test *test, struct world *world, bool folded,
+                                             struct err *err)
+{
+  struct guest guest = undo_guest (world, 0);
+  autohistory struct history history = {0};
+
+  if (!test->commit)
+    return &test->after;
+  if (history_read (&guest, &history, err) < 0)
+    return NULL;
+  const struct history_entry *entry = history_find (&history, 1);
+  if (!folded)
+    return history.count ? NULL : &test->before;
+  if (!entry || entry->has_undo == (entry->rolled_back_by != 0))
+    return NULL;
+  return entry->rolled_back_by ? &test->before : &test->after;
+}
+
 static bool views_are_right (struct test *test, struct world *world, bool folded)
 {
   autoerr struct err err = {0};
   automanifest struct manifest view = {0};
-  const struct manifest *want = test->commit && !folded ? &test->before : &test->after;
+  const struct manifest *want = expected_view (test, world, folded, &err);
 
+  if (!want) {
+    say (test, "the history is not as it should be", err.code ? &err : NULL);
+    return false;
+  }
   if (world_view (world, 0, /* commit= */ true, &view, &err) < 0) {
     say (test, "view", &err);
     return false;
@@ -279,7 +310,12 @@ static bool run_stages (struct test *test)
     return false;
   }
   for (enum stage stage = STAGE_PLAN; stage < STAGES; stage++) {
-    if (!try_stage (test, stage))
+    if (stage == STAGE_ROLLBACK && !test->commit)
+      continue;
+    /* There is no time for all of them. */
+    bool tried = test->only >= 0 ? (int) stage == test->only
+                                 : !test->sampled || rng_chance (&test->steps, 40);
+    if (tried && !try_stage (test, stage))
       return false;
     /* Done, for the next stage. The plan is made again in each copy. */
     if (stage != STAGE_CARRY_OUT)
@@ -293,12 +329,14 @@ static bool run_stages (struct test *test)
   return true;
 }
 
-static bool run_seed (uint64_t seed, time_t deadline, bool verbose, bool keep, unsigned *tries)
+static bool run_seed (uint64_t seed, time_t deadline, int only, bool verbose, bool keep,
+                      unsigned *tries)
 {
   struct test test = {
       .rng = {.state = seed},
       .verbose = verbose,
       .keep = keep,
+      .only = only,
       .sampled = deadline != 0,
       .deadline = deadline,
       .steps = {.state = seed + 1},
@@ -331,7 +369,7 @@ int main (int argc, char **argv)
   unsigned seconds = text ? (unsigned) strtoul (text, NULL, 10) : 30, tries = 0, seeds = 0;
   uint64_t seed = 0;
   bool verbose = false, keep = false, one = false;
-  int bad = 0;
+  int bad = 0, only = -1;
 
   for (int i = 1; i < argc; i++) {
     if (strcmp (argv[i], "--seed") == 0 && i + 1 < argc) {
@@ -339,12 +377,14 @@ int main (int argc, char **argv)
       one = true;
     } else if (strcmp (argv[i], "--seconds") == 0 && i + 1 < argc) {
       seconds = (unsigned) strtoul (argv[++i], NULL, 10);
+    } else if (strcmp (argv[i], "--stage") == 0 && i + 1 < argc) {
+      only = (int) strtol (argv[++i], NULL, 10);
     } else if (strcmp (argv[i], "--keep") == 0) {
       keep = true;
     } else if (strcmp (argv[i], "-v") == 0) {
       verbose = true;
     } else {
-      fprintf (stderr, "usage: model_crash [--seed N] [--seconds N] [--keep] [-v]\n");
+      fprintf (stderr, "usage: model_crash [--seed N] [--seconds N] [--stage N] [--keep] [-v]\n");
       return 2;
     }
   }
@@ -360,7 +400,7 @@ int main (int argc, char **argv)
   do {
     if (!one && getrandom (&seed, 5, 0) != 5)
       return 1;
-    bad += !run_seed (seed, one ? 0 : end, verbose, keep, &tries);
+    bad += !run_seed (seed, one ? 0 : end, only, verbose, keep, &tries);
     seeds++;
   } while (time (NULL) < end && bad < 5);
   printf ("# %u seeds, %u faults, %d failed\n", seeds, tries, bad);

@@ -7,7 +7,7 @@
  *
  * With a seed, that one run; else runs with new seeds for so many seconds ($VGUEST_MODEL_SECONDS,
  * or 30). The seed of a failed run is printed; so is the command that repeats it. */
-#include "model.h"
+#include "undo.h"
 #include "unify/unify.h"
 #include "util/fd.h"
 #include <inttypes.h>
@@ -96,7 +96,7 @@ static const char *check_views (struct run *run, int guest, const struct manifes
 }
 
 static const char *fold (struct run *run, int guest, bool commit, bool *ret_unified,
-                         struct err *err)
+                         bool *ret_committed, struct err *err)
 {
   autounifyreport struct unify_report report = {0};
   autotwins struct twins twins = {.store = run->world.store, .report = &report};
@@ -111,8 +111,16 @@ static const char *fold (struct run *run, int guest, bool commit, bool *ret_unif
   };
   struct fold_counts counts;
 
+  struct vroot root = undo_root (&run->world);
+  struct guest who = undo_guest (&run->world, guest);
+  const struct history_note note = {.what = "model"};
+  uint64_t id = 0;
+
   choice.mode = (enum twin_mode) twin;
   *ret_unified = rng_chance (&run->rng, 50);
+  *ret_committed = false;
+  if (commit && history_prepare (&who, &note, &id, err) < 0)
+    return failed ("history_prepare", err);
   int planned = fold_plan (&options, &counts, err);
   if (planned < 0)
     return failed ("fold_plan", err);
@@ -120,6 +128,9 @@ static const char *fold (struct run *run, int guest, bool commit, bool *ret_unif
     return fold_clear (options.guest_fd, err) < 0 ? failed ("fold_clear", err) : NULL;
   if (fold_pending (options.guest_fd, err) != 1)
     return "a plan was made and there is no journal";
+  *ret_committed = commit;
+  if (history_publish (&root, &who, err) < 0)
+    return failed ("history_publish", err);
   if (fold_apply (options.guest_fd, err) < 0)
     return failed ("fold_apply", err);
   if (*ret_unified &&
@@ -127,6 +138,8 @@ static const char *fold (struct run *run, int guest, bool commit, bool *ret_unif
     return failed ("unify_folded", err);
   if (unify_recover (options.guest_fd, err) < 0)
     return failed ("unify_recover", err);
+  if (history_prune (&root, &who, err) < 0)
+    return failed ("history_prune", err);
   if (fold_finish (options.guest_fd, err) < 0)
     return failed ("fold_finish", err);
   if (report.failed) {
@@ -164,10 +177,20 @@ static const char *unify_all (struct run *run, struct err *err)
   return bad ? "unifying all guests at once failed" : NULL;
 }
 
+/* What the transaction did, or an earlier one, is undone now and then. */
+static const char *undo (struct run *run, int guest, bool committed, const struct manifest *after,
+                         struct err *err)
+{
+  if (!committed)
+    return rng_chance (&run->rng, 30) ? undo_late (&run->world, guest, err) : NULL;
+  manifest_filter (&run->expected[guest], world_drops, &run->world);
+  return undo_check (&run->rng, &run->world, guest, &run->expected[guest], after, err);
+}
+
 static const char *round_of (struct run *run, unsigned number, struct err *err)
 {
   int guest = (int) rng_below (&run->rng, GUESTS);
-  bool commit = rng_chance (&run->rng, 50), unified = false;
+  bool commit = rng_chance (&run->rng, 50), unified = false, committed = false;
   automanifest struct manifest after = {0}, tree = {0}, private_layer = {0}, objects = {0};
   const char *bad;
 
@@ -191,7 +214,7 @@ static const char *round_of (struct run *run, unsigned number, struct err *err)
                         err);
   }
   manifest_filter (&after, world_drops, &run->world);
-  bad = fold (run, guest, commit, &unified, err);
+  bad = fold (run, guest, commit, &unified, &committed, err);
   if (!bad)
     bad = check_views (run, guest, &after, /* folded= */ true, "after fold", err);
   if (bad)
@@ -216,6 +239,9 @@ static const char *round_of (struct run *run, unsigned number, struct err *err)
   }
   if (world_check_root (&run->world))
     return "check-root found something";
+  bad = undo (run, guest, committed, &after, err);
+  if (bad)
+    return bad;
   /* Times that the policy lets differ may have changed once. */
   for (int i = 0; i < GUESTS; i++) {
     if (i != guest && !run->all_unified)

@@ -1,223 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Fold, with upper layers made by hand: each form as the kernel writes it (overlayfs.rst and
  * fs/overlayfs/), and some that only an attacker would. The model tests do the rest. */
-#include "test.h"
-#include "tree/fold.h"
+#include "place.h"
 #include "util/fd.h"
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
-
-struct place {
-  char *path;
-  int fd; /* the guest's directory */
-  bool commit;
-  struct rules rules;
-  bool twins; /* everything has a twin */
-};
-
-/* Layers by their names; "upper/…" is where U is in this mode. */
-static char *real_path (const struct place *place, const char *path)
-{
-  if (strncmp (path, "upper", 5) == 0 && (path[5] == '/' || !path[5]))
-    return xasprintf ("%s%s", place->commit ? "txn/upper" : "private", path + 5);
-  return xstrdup (path);
-}
-
-static int setup_mode (void **state, bool commit)
-{
-  static const char *const dirs[] = {"tree", "private", "txn", "txn/upper", NULL};
-  struct place *place = xcalloc (1, sizeof *place);
-  const char *tmp = getenv ("TMPDIR") ? getenv ("TMPDIR") : "/tmp";
-
-  *state = place;
-  place->commit = commit;
-  place->path = xasprintf ("%s/vguest-test.XXXXXX", tmp);
-  if (!mkdtemp (place->path))
-    return -1;
-  place->fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  for (const char *const *dir = dirs; *dir; dir++)
-    if ((commit || strcmp (*dir, "txn/upper") != 0) && mkdirat (place->fd, *dir, 0755) < 0)
-      return -1;
-  return 0;
-}
-
-static int setup_commit (void **state)
-{
-  return setup_mode (state, true);
-}
-
-static int setup_in_place (void **state)
-{
-  return setup_mode (state, false);
-}
-
-static int teardown (void **state)
-{
-  struct place *place = *state;
-  autoerr struct err err = {0};
-
-  close (place->fd);
-  char *slash = strrchr (place->path, '/');
-  *slash = '\0';
-  autoclose int tmp_fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int ret = fd_remove_tree (tmp_fd, slash + 1, &err);
-  rules_release (&place->rules);
-  free (place->path);
-  free (place);
-  return ret;
-}
-
-static void make_dir (struct place *place, const char *path)
-{
-  autofree char *real = real_path (place, path);
-
-  assert_int_equal (mkdirat (place->fd, real, 0755), 0);
-}
-
-static void write_file (struct place *place, const char *path, const char *text)
-{
-  autofree char *real = real_path (place, path);
-  autoclose int fd = fd_open (place->fd, real, O_WRONLY | O_CREAT | O_EXCL, 0644);
-
-  assert_true (fd >= 0);
-  assert_int_equal (fd_write_all (fd, text, strlen (text)), 0);
-}
-
-static void make_link (struct place *place, const char *from, const char *to)
-{
-  autofree char *real_from = real_path (place, from), *real_to = real_path (place, to);
-
-  assert_int_equal (linkat (place->fd, real_from, place->fd, real_to, 0), 0);
-}
-
-static void make_whiteout (struct place *place, const char *path)
-{
-  autofree char *real = real_path (place, path);
-
-  assert_int_equal (mknodat (place->fd, real, S_IFCHR, makedev (0, 0)), 0);
-}
-
-static void set_raw (struct place *place, const char *path, const char *name, const void *value,
-                     size_t len)
-{
-  autofree char *real = real_path (place, path);
-  autofree char *proc = fd_proc_path (place->fd, real);
-
-  assert_int_equal (lsetxattr (proc, name, value, len, 0), 0);
-}
-
-/* An attribute of the overlay. */
-static void set_form (struct place *place, const char *path, const char *name, const char *value)
-{
-  autofree char *full = xasprintf ("trusted.overlay.%s", name);
-
-  set_raw (place, path, full, value, strlen (value));
-}
-
-/* A file whose metadata was copied up, as the kernel leaves it: right size, no data. */
-static void make_metacopy (struct place *place, const char *path, off_t size, mode_t mode)
-{
-  autofree char *real = real_path (place, path);
-  autoclose int fd = fd_open (place->fd, real, O_WRONLY | O_CREAT | O_EXCL, 0600);
-
-  assert_true (fd >= 0);
-  assert_int_equal (ftruncate (fd, size), 0);
-  assert_int_equal (fchmod (fd, mode), 0);
-  set_form (place, path, "metacopy", "");
-}
-
-static void rule (struct place *place, const char *pattern, unsigned class)
-{
-  autoerr struct err err = {0};
-
-  assert_int_equal (rules_add (&place->rules, pattern, FOLD_CLASS_MASK, class, &err), 0);
-}
-
-static int all_twins (void *data, int dir_fd, const char *name, const struct stat *st,
-                      unsigned verdict, struct err *err)
-{
-  (void) data;
-  (void) dir_fd;
-  (void) name;
-  (void) st;
-  (void) verdict;
-  (void) err;
-  return 1;
-}
-
-static int plan (struct place *place, struct fold_counts *counts, struct err *err)
-{
-  struct fold_options options = {
-      .guest_fd = place->fd,
-      .commit = place->commit,
-      .rules = &place->rules,
-      .twin = place->twins ? all_twins : NULL,
-  };
-
-  return fold_plan (&options, counts, err);
-}
-
-static void fold (struct place *place)
-{
-  autoerr struct err err = {0};
-  struct fold_counts counts;
-
-  assert_int_equal (plan (place, &counts, &err), 1);
-  assert_int_equal (fold_pending (place->fd, &err), 1);
-  assert_int_equal (fold_apply (place->fd, &err), 0);
-  assert_int_equal (fold_finish (place->fd, &err), 0);
-  assert_int_equal (fold_pending (place->fd, &err), 0);
-}
-
-static bool get_stat (struct place *place, const char *path, struct stat *st)
-{
-  autofree char *real = real_path (place, path);
-
-  return fstatat (place->fd, real, st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static void assert_gone (struct place *place, const char *path)
-{
-  struct stat st;
-
-  if (get_stat (place, path, &st))
-    fail_msg ("%s is there", path);
-}
-
-/* The file has this text, and no attribute of the overlay. */
-static void assert_file (struct place *place, const char *path, const char *text)
-{
-  autofree char *real = real_path (place, path), *data = NULL;
-  autofree char *proc = fd_proc_path (place->fd, real);
-  autoerr struct err err = {0};
-  char list[4096];
-
-  if (fd_read_file (place->fd, real, 1 << 20, &data, NULL, &err) < 0)
-    fail_msg ("%s: %s", path, err_text (&err));
-  assert_string_equal (data, text);
-  ssize_t len = llistxattr (proc, list, sizeof list);
-  assert_true (len >= 0);
-  for (const char *name = list; name < list + len; name += strlen (name) + 1)
-    if (strncmp (name, "trusted.overlay.", 16) == 0 && strncmp (name + 16, "overlay.", 8) != 0)
-      fail_msg ("%s has %s", path, name);
-}
-
-static void assert_dir (struct place *place, const char *path)
-{
-  struct stat st;
-
-  if (!get_stat (place, path, &st) || !S_ISDIR (st.st_mode))
-    fail_msg ("%s is no directory", path);
-}
-
-static uint64_t inode_of (struct place *place, const char *path)
-{
-  struct stat st;
-
-  if (!get_stat (place, path, &st))
-    fail_msg ("%s is missing", path);
-  return st.st_ino;
-}
 
 static void whiteout_removes_below (void **state)
 {
@@ -659,7 +446,7 @@ static void paths_of_any_length (void **state)
   name[sizeof name - 1] = '\0';
   for (int i = 0; i < 3; i++) {
     static const char *const roots[] = {"tree", "private", "upper"};
-    autofree char *real = real_path (place, roots[i]);
+    autofree char *real = place_path (place, roots[i]);
 
     fds[i] = fd_open_dir (place->fd, real);
     for (int depth = 0; depth < DEPTH; depth++) {
@@ -712,7 +499,7 @@ static void nothing_to_do (void **state)
   assert_true (get_stat (place, "tree", &st));
   for (int i = 0; i < 3; i++) {
     static const char *const roots[] = {"tree", "private", "upper"};
-    autofree char *real = real_path (place, roots[i]);
+    autofree char *real = place_path (place, roots[i]);
     struct timespec times[2] = {st.st_mtim, st.st_mtim};
 
     assert_int_equal (utimensat (place->fd, real, times, 0), 0);
