@@ -77,6 +77,15 @@ unsigned cpu_count (void);
 /* "1.2 GiB": the caller's string. */
 char *format_bytes (uint64_t bytes);
 
+/* Text that a guest may have made, for a terminal: control characters, and what is not UTF-8, as
+ * \xNN. The caller's string. */
+char *format_text (const char *text);
+
+/* Asks on the terminal, behind what @text tells, unless @yes. ERR_USAGE with "say
+ * --yes" where nobody can be asked whether to @action ("delete 3 guests"); ERR_NOTHING when the
+ * answer is not yes. */
+int confirm (bool yes, const char *action, const char *text, struct err *err);
+
 /* Prints a JSON object to stdout, pretty. */
 void print_json (json_object *object);
 
@@ -102,6 +111,8 @@ command_fn cmd_console;
 command_fn cmd_logs;
 command_fn cmd_set;
 command_fn cmd_get;
+command_fn cmd_history;
+command_fn cmd_rollback;
 command_fn cmd_hashify;
 command_fn cmd_guest_hashify;
 command_fn cmd_start;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd.h"
 #include "util/progress.h"
+#include "util/utf8.h"
 #include <stdarg.h>
 
 static const char *program_name = "vguest";
@@ -85,6 +86,39 @@ char *format_bytes (uint64_t bytes)
     unit++;
   }
   return unit ? xasprintf ("%.1f %s", value, units[unit]) : xasprintf ("%.0f B", value);
+}
+
+char *format_text (const char *text)
+{
+  autostrbuf struct strbuf out = STRBUF_INIT (SIZE_MAX / 2);
+  bool utf8 = utf8_valid (text);
+
+  for (const unsigned char *p = (const unsigned char *) text; *p; p++) {
+    /* U+0080 to U+009F are control characters as well. */
+    bool c1 = utf8 && p[0] == 0xc2 && p[1] < 0xa0;
+
+    if (*p < ' ' || *p == 0x7f || c1 || (*p >= 0x80 && !utf8))
+      strbuf_addf (&out, "\\x%02x", *p);
+    else
+      strbuf_add (&out, p, 1);
+    if (c1)
+      strbuf_addf (&out, "\\x%02x", *++p);
+  }
+  return strbuf_steal (&out);
+}
+
+int confirm (bool yes, const char *action, const char *text, struct err *err)
+{
+  char answer[16];
+
+  if (yes)
+    return 0;
+  if (!isatty (STDIN_FILENO) || !isatty (STDERR_FILENO))
+    return err_code (err, ERR_USAGE, "nobody can be asked whether to %s: say --yes", action);
+  fprintf (stderr, "%s\nAre you sure? [y/N] ", text);
+  if (!fgets (answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+    return err_code (err, ERR_NOTHING, "nothing was done");
+  return 0;
 }
 
 void print_json (json_object *object)

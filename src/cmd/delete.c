@@ -12,22 +12,16 @@ static const char usage[] =
     "Deletes guests and frees what only they used. NAMES are names, ranges and globs. Asks on a\n"
     "terminal; elsewhere --yes is needed. Guests that are mounted are refused.\n";
 
-static int confirm (const struct names *names, bool yes, struct err *err)
+static int ask (const struct names *names, bool yes, struct err *err)
 {
-  char answer[16];
+  autostrbuf struct strbuf text = STRBUF_INIT (SIZE_MAX / 2);
+  autofree char *action =
+      xasprintf ("delete %zu guest%s", names->count, names->count > 1 ? "s" : "");
 
-  if (yes)
-    return 0;
-  if (!isatty (STDIN_FILENO) || !isatty (STDERR_FILENO))
-    return err_code (err, ERR_USAGE, "nobody can be asked whether to delete %zu guests: say --yes",
-                     names->count);
-  fprintf (stderr, "Delete with all their data:");
+  strbuf_adds (&text, "Delete with all their data:");
   for (size_t i = 0; i < names->count; i++)
-    fprintf (stderr, " %s", names->items[i]);
-  fprintf (stderr, "\nAre you sure? [y/N] ");
-  if (!fgets (answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
-    return err_code (err, ERR_NOTHING, "nothing was deleted");
-  return 0;
+    strbuf_addf (&text, " %s", names->items[i]);
+  return confirm (yes, action, strbuf_str (&text), err);
 }
 
 static void print_report (const struct context *context, const struct names *names,
@@ -110,7 +104,7 @@ int cmd_delete (struct context *context, int argc, char **argv, struct err *err)
     return -err->code;
   if (first < argc)
     return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
-  if (context_select (context, &names, err) < 0 || confirm (&names, yes, err) < 0 ||
+  if (context_select (context, &names, err) < 0 || ask (&names, yes, err) < 0 ||
       context_open_root (context, /* write= */ true, &root, err) < 0)
     return -err->code;
   interrupt_install ();

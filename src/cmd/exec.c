@@ -29,6 +29,7 @@ struct exec {
   struct vroot *write_root; /* owned; opened for the first stopped guest */
   bool tty;
   bool discard;
+  bool keep_failed;
   bool times;
 };
 
@@ -58,10 +59,14 @@ static int run_stopped (struct exec *exec, const char *name, int *ret_status, st
 {
   autoguest struct guest *guest = NULL;
   autorunresult struct run_result result = {0};
+  autofree char *what = history_what ("exec", exec->line.command.args);
+  const struct history_note note = {.what = what};
   struct run_options run = {
       .commands = &exec->line.command,
       .command_count = 1,
       .discard = exec->discard,
+      .note = &note,
+      .keep_failed = exec->keep_failed,
       .stdin_fd = STDIN_FILENO,
   };
 
@@ -77,6 +82,8 @@ static int run_stopped (struct exec *exec, const char *name, int *ret_status, st
     print_warning ("guest %s: %lu files could not be shared: %s", name,
                    (unsigned long) result.report.failed,
                    result.report.first_error ? result.report.first_error : "");
+  if (result.kept_failed && !exec->context->quiet)
+    print_warning ("guest %s: what the command left is kept: vguest %s enter --failed", name, name);
   if (exec->times)
     print_times (name, &result);
   *ret_status = result.container.status;
@@ -177,6 +184,11 @@ static int run (struct exec *exec, char **args, struct err *err)
   {                                                                                                \
     "discard", 0, NULL, "stopped: throw all changes away", &exec.discard, NULL, NULL               \
   }
+#define KEEP_FAILED_SPEC                                                                           \
+  {                                                                                                \
+    "keep-failed", 0, NULL, "stopped: keep what a failed command did", &exec.keep_failed, NULL,    \
+        NULL                                                                                       \
+  }
 #define TIMES_SPEC                                                                                 \
   {                                                                                                \
     "times", 0, NULL, "tell where the time went", &exec.times, NULL, NULL                          \
@@ -186,7 +198,7 @@ int cmd_exec (struct context *context, int argc, char **argv, struct err *err)
 {
   autoexec struct exec exec = {.context = context};
   const struct option_spec specs[] = {
-      COMMAND_OPTION_SPECS (&exec.options),    TTY_SPEC, DISCARD_SPEC, TIMES_SPEC,
+      COMMAND_OPTION_SPECS (&exec.options),    TTY_SPEC, DISCARD_SPEC, KEEP_FAILED_SPEC, TIMES_SPEC,
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
   int first = 0, dashes = 0, at = 0;
@@ -206,6 +218,7 @@ int cmd_suexec (struct context *context, int argc, char **argv, struct err *err)
       COMMAND_CWD_SPEC (&exec.options),
       TTY_SPEC,
       DISCARD_SPEC,
+      KEEP_FAILED_SPEC,
       TIMES_SPEC,
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };

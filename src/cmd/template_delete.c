@@ -3,20 +3,6 @@
 #include "cmd.h"
 #include "template/template.h"
 
-/* Only a terminal can be asked. */
-static int confirm (const char *name, struct err *err)
-{
-  char answer[16];
-
-  if (!isatty (STDIN_FILENO))
-    return err_code (err, ERR_USAGE, "deleting the template %s needs --yes without a terminal",
-                     name);
-  fprintf (stderr, "Delete the template %s? Guests made from it stay. [y/N] ", name);
-  if (!fgets (answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
-    return err_code (err, ERR_INTERRUPTED, "nothing was deleted");
-  return 0;
-}
-
 int cmd_template_delete (struct context *context, int argc, char **argv, struct err *err)
 {
   bool yes = false;
@@ -41,8 +27,11 @@ int cmd_template_delete (struct context *context, int argc, char **argv, struct 
   if (!yes) {
     /* Asked only about what is there, and not under its lock. */
     autotemplate struct template *template = NULL;
+    autofree char *action = xasprintf ("delete the template %s", name);
+    autofree char *text = xasprintf ("Delete the template %s. Guests made from it stay.", name);
 
-    if (template_open (root, name, 0, &template, err) < 0 || confirm (name, err) < 0)
+    if (template_open (root, name, 0, &template, err) < 0 ||
+        confirm (/* yes= */ false, action, text, err) < 0)
       return -err->code;
   }
   if (template_delete (root, name, &freed, err) < 0)

@@ -42,6 +42,7 @@ struct vexec {
   bool no_prefix;
   bool no_output;
   bool group;
+  bool keep_failed;
 };
 
 static void vexec_release (struct vexec *v)
@@ -74,7 +75,13 @@ static int run_stopped (const struct vexec *v, const char *name, int *ret_status
   autoroot struct vroot *root = NULL;
   autoguest struct guest *guest = NULL;
   autorunresult struct run_result result = {0};
-  struct run_options run = {.commands = v->command, .command_count = 1, .stdin_fd = -1};
+  autofree char *what = history_what ("exec", v->command->args);
+  const struct history_note note = {.what = what};
+  struct run_options run = {.commands = v->command,
+                            .command_count = 1,
+                            .note = &note,
+                            .keep_failed = v->keep_failed,
+                            .stdin_fd = -1};
 
   if (context_open_root (v->context, /* write= */ true, &root, err) < 0 ||
       guest_open (root, name, GUEST_LOCKED, &guest, err) < 0 ||
@@ -308,6 +315,8 @@ int cmd_vexec (struct context *context, int argc, char **argv, struct err *err)
       {"no-prefix", 0, NULL, "output as it is, without names", &v.no_prefix, NULL, NULL},
       {"group", 0, NULL, "show equal outputs once, at the end", &v.group, NULL, NULL},
       {"no-output", 0, NULL, "throw the output away", &v.no_output, NULL, NULL},
+      {"keep-failed", 0, NULL, "stopped: keep what a failed command did", &v.keep_failed, NULL,
+       NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
   unsigned parallel = 0;
