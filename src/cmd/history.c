@@ -30,7 +30,7 @@ static const char *undo_text (const struct history_entry *entry)
 {
   if (entry->rolled_back_by)
     return "rolled back";
-  if (!history_in_force (entry))
+  if (!history_has_effect (entry))
     return "-";
   return !entry->has_undo ? "no" : entry->pending ? "when stopped" : "yes";
 }
@@ -67,7 +67,7 @@ static json_object *entry_json (const struct show *show, const char *guest,
   json_put (object, "packages", json_object_get (entry->packages));
   json_set_int (object, "bytes_written", (int64_t) entry->written_bytes);
   put_text (object, "log", log);
-  json_set_bool (object, "undo", entry->has_undo && history_in_force (entry));
+  json_set_bool (object, "undo", entry->has_undo);
   put_id (object, "undoes", entry->undoes);
   put_id (object, "rolled_back_by", entry->rolled_back_by);
   json_set_bool (object, "pending", entry->pending);
@@ -148,7 +148,8 @@ static int drop (const struct show *show, struct guest *guest, struct err *err)
   if (show->context->quiet || show->context->json)
     return 0;
   if (show->drop_undo)
-    printf ("%s: %zu transactions can no longer be undone\n", guest->name, count);
+    printf ("%s: %zu transaction%s can no longer be undone\n", guest->name, count,
+            count == 1 ? "" : "s");
   if (show->drop_failed)
     printf ("%s: %s\n", guest->name, failed ? "the failed layer is gone" : "no failed layer");
   return 0;

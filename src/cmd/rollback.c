@@ -15,7 +15,8 @@
 static const char usage[] =
     "Usage: vguest NAMES rollback [ID] [-y] [-n]\n"
     "Undo the last transaction of stopped guests; with ID, which is for a single guest, that one\n"
-    "and all after it. `vguest NAMES history` shows them. Paths that a transaction changed get\n"
+    "and all after it, back to the state before. `vguest NAMES history` shows them. Paths that a "
+    "transaction changed get\n"
     "what they had before it, also those that were changed since; all others stay. A rollback is\n"
     "a transaction itself, and can be undone by the next one.\n\n"
     "Asks on a terminal; elsewhere --yes is needed. Exit status: 4 when there was nothing that\n"

@@ -81,8 +81,8 @@ char *history_what (const char *tool, const char *const *args);
 /* "stopped", "offline", "running": as in entry.json and output. */
 const char *history_mode_name (enum history_mode mode);
 
-/* Is it a change that is still there? Not one that failed or was rolled back. */
-bool history_in_force (const struct history_entry *entry);
+/* Did it change anything? Not when it failed, but in a running guest. */
+bool history_has_effect (const struct history_entry *entry);
 
 /* For transactions: makes txn/entry, with an undo layer of the layer txn/upper unless the setting
  * is 0, and tells the id that it will have. */

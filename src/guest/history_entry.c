@@ -58,9 +58,9 @@ char *history_what (const char *tool, const char *const *args)
   return strbuf_steal (&text);
 }
 
-bool history_in_force (const struct history_entry *entry)
+bool history_has_effect (const struct history_entry *entry)
 {
-  return !entry->rolled_back_by && !(entry->failed && entry->mode != HISTORY_RUNNING);
+  return !entry->failed || entry->mode == HISTORY_RUNNING;
 }
 
 const struct history_entry *history_find (const struct history *history, uint64_t id)

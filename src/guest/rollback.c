@@ -22,30 +22,53 @@ static int cannot_undo (const struct guest *guest, const struct history_entry *e
                    guest->name, entry->id, entry->what, reason);
 }
 
-/* The one that was asked for, or the newest that can be undone. */
-static const struct history_entry *find_last (const struct guest *guest,
-                                              const struct history *history, uint64_t id,
-                                              struct err *err)
+/* The one that was asked for, or the newest that can be undone. Its place, or negative. */
+static ssize_t find_last (const struct guest *guest, const struct history *history, uint64_t id,
+                          struct err *err)
 {
-  const struct history_entry *entry = id ? history_find (history, id) : NULL;
+  for (size_t i = history->count; i-- > 0;) {
+    const struct history_entry *entry = &history->items[i];
 
-  for (size_t i = history->count; !id && !entry && i-- > 0;)
-    if (history->items[i].has_undo && history_in_force (&history->items[i]))
-      entry = &history->items[i];
-  if (!entry && !id)
-    err_code (err, ERR_NOTHING, "guest %s has no transaction that can be undone", guest->name);
-  else if (!entry)
-    err_code (err, ERR_USAGE, "guest %s has no transaction %" PRIu64 "; see vguest %s history",
-              guest->name, id, guest->name);
-  else if (entry->rolled_back_by)
-    err_code (err, ERR_USAGE, "guest %s: transaction %" PRIu64 " (%s) was undone by %" PRIu64,
-              guest->name, id, entry->what, entry->rolled_back_by);
-  else if (!history_in_force (entry))
-    err_code (err, ERR_USAGE, "guest %s: transaction %" PRIu64 " (%s) failed: it changed nothing",
-              guest->name, id, entry->what);
-  else
-    return entry;
-  return NULL;
+    if (id ? entry->id != id : !entry->has_undo)
+      continue;
+    if (history_has_effect (entry))
+      return (ssize_t) i;
+    return err_code (err, ERR_USAGE,
+                     "guest %s: transaction %" PRIu64 " (%s) failed: it changed nothing",
+                     guest->name, id, entry->what);
+  }
+  if (!id)
+    return err_code (err, ERR_NOTHING, "guest %s has no transaction that can be undone",
+                     guest->name);
+  return err_code (err, ERR_USAGE, "guest %s has no transaction %" PRIu64 "; see vguest %s history",
+                   guest->name, id, guest->name);
+}
+
+/* What was done since the state before the entry at @first, but for what was undone again: a
+ * rollback of the last one left takes that away, and one of an earlier rollback does its own. */
+static void take_together (const struct history *history, size_t first, struct rollback *rollback)
+{
+  uint64_t *left = xcalloc (history->count, sizeof *left);
+  size_t count = 0;
+
+  for (size_t i = first; i < history->count; i++) {
+    const struct history_entry *entry = &history->items[i];
+
+    if (!history_has_effect (entry))
+      continue;
+    if (entry->undoes && count && left[count - 1] == entry->undoes)
+      count--;
+    else
+      left[count++] = entry->id;
+  }
+  rollback->ids = left;
+  rollback->count = count;
+  for (size_t i = 0; i < count / 2; i++) {
+    uint64_t id = left[i];
+
+    left[i] = left[count - 1 - i];
+    left[count - 1 - i] = id;
+  }
 }
 
 int rollback_plan (struct vroot *root, struct guest *guest, uint64_t id,
@@ -55,19 +78,19 @@ int rollback_plan (struct vroot *root, struct guest *guest, uint64_t id,
 
   if (guest_refuse_used (root, guest, err) < 0 || history_read (guest, &rollback.history, err) < 0)
     return -err->code;
-  const struct history *history = &rollback.history;
-  const struct history_entry *last = find_last (guest, history, id, err);
-  if (!last)
+  ssize_t first = find_last (guest, &rollback.history, id, err);
+  if (first < 0)
     return -err->code;
-  rollback.ids = xcalloc (history->count, sizeof *rollback.ids);
-  for (size_t i = history->count; i-- > 0;) {
-    const struct history_entry *entry = &history->items[i];
+  take_together (&rollback.history, (size_t) first, &rollback);
+  if (!rollback.count)
+    return err_code (err, ERR_NOTHING,
+                     "guest %s is as it was before transaction %" PRIu64 " already", guest->name,
+                     id);
+  for (size_t i = 0; i < rollback.count; i++) {
+    const struct history_entry *entry = history_find (&rollback.history, rollback.ids[i]);
 
-    if (entry->id < last->id || !history_in_force (entry))
-      continue;
     if (!entry->has_undo)
       return cannot_undo (guest, entry, err);
-    rollback.ids[rollback.count++] = entry->id;
   }
   *ret_rollback = rollback;
   rollback = (struct rollback){0};

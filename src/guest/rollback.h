@@ -17,10 +17,10 @@ struct rollback {
 void rollback_release (struct rollback *rollback);
 #define autorollback __attribute__ ((cleanup (rollback_release)))
 
-/* Decides what is to be undone: the newest transaction that can be, or with @id not 0 all that are
- * in force from the newest back to that one. The guest is locked exclusively. Errors: EBUSY when it
- * runs; ERR_NOTHING when there is nothing that could be undone; ERR_USAGE for an @id that is none
- * or was undone; EPERM when one in between cannot be undone. */
+/* Decides what is to be undone: the newest transaction that can be, or with @id not 0 all that was
+ * done since the state before that one, and not undone since. The guest is locked exclusively.
+ * Errors: EBUSY when it runs; ERR_NOTHING when there is nothing to undo; ERR_USAGE for an @id that
+ * is none, or of one that failed; EPERM when one in between cannot be undone. */
 int rollback_plan (struct vroot *root, struct guest *guest, uint64_t id,
                    struct rollback *ret_rollback, struct err *err);
 

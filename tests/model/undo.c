@@ -39,7 +39,7 @@ static int layered_view (struct world *world, int guest, struct manifest *ret_vi
   if (history_read (&who, &history, err) < 0)
     return -err->code;
   for (size_t i = history.count; i-- > 0 && !entry;)
-    if (history.items[i].has_undo && history_in_force (&history.items[i]))
+    if (history.items[i].has_undo)
       entry = &history.items[i];
   if (!entry)
     return 0;

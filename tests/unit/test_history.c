@@ -98,8 +98,10 @@ static void assert_plan (struct fixture *f, uint64_t id, const char *expected)
     strbuf_addf (&text, "%s", err_text (&err));
   for (size_t i = 0; i < rollback.count; i++)
     strbuf_addf (&text, "%s%d", i ? " " : "", (int) rollback.ids[i]);
-  if (strstr (strbuf_str (&text), expected) == NULL)
-    fail_msg ("%s: not in: %s", expected, strbuf_str (&text));
+  /* Of messages a part. */
+  if (rollback.count ? strcmp (strbuf_str (&text), expected) != 0
+                     : strstr (strbuf_str (&text), expected) == NULL)
+    fail_msg ("%s: is %s", expected, strbuf_str (&text));
 }
 
 static void undo_layers_are_kept_as_the_setting_says (void **state)
@@ -163,11 +165,40 @@ static void rollback_goes_back_in_order (void **state)
   assert_history (f, "1u 2u 3r 4u");
   /* The rollback is the newest now. */
   assert_plan (f, 0, "4");
-  assert_plan (f, 2, "4 2");
-  assert_plan (f, 3, "was undone by 4");
+  assert_plan (f, 2, "2");
+  assert_plan (f, 3, "is as it was before transaction 3 already");
   add_rollback (f, 4, 4);
   assert_history (f, "1u 2u 3r 4r 5u");
+  /* 5 does again what 3 did. */
+  assert_plan (f, 3, "5");
+  assert_plan (f, 4, "is as it was before transaction 4 already");
   assert_plan (f, 1, "5 2 1");
+}
+
+/* 1 2 3, back to before 2, and forth again. */
+static void rollbacks_of_rollbacks_are_taken_together (void **state)
+{
+  struct fixture *f = *state;
+
+  keep (f, 9);
+  add (f, "a");
+  add (f, "b");
+  add (f, "c");
+  add_rollback (f, 3, 2);
+  add_rollback (f, 2, 2);
+  assert_plan (f, 0, "5");
+  assert_plan (f, 1, "1");
+  assert_plan (f, 4, "5 4");
+  add_rollback (f, 5, 4);
+  add_rollback (f, 4, 4);
+  assert_history (f, "1u 2r 3r 4r 5r 6u 7u");
+  assert_plan (f, 3, "7");
+  assert_plan (f, 2, "7 6");
+  assert_plan (f, 1, "7 6 1");
+  assert_plan (f, 6, "7 6");
+  add_rollback (f, 7, 7);
+  assert_plan (f, 6, "6");
+  assert_plan (f, 7, "is as it was before transaction 7 already");
 }
 
 /* Fewer are to be kept than it takes to go back. */
@@ -338,6 +369,7 @@ int main (void)
       TEST (a_wrong_setting_is_told_before_anything_is_done),
       TEST (old_entries_go),
       TEST (rollback_goes_back_in_order),
+      TEST (rollbacks_of_rollbacks_are_taken_together),
       TEST (a_rollback_keeps_what_it_needs),
       TEST (what_cannot_be_undone_is_in_the_way),
       TEST (entries_keep_what_was_told),
