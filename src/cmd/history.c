@@ -4,9 +4,9 @@
  * --json prints, and keeps to:
  *   {"guests": [{"name", "transactions": [{"id", "time": UTC, "command", "mode": "stopped" |
  *    "offline" | "running", "result": "done" | "failed", "packages_changed", "packages": [{"name",
- *    "old", "new"}] or null, "bytes_written", "log": path or null, "undo": bool, "undoes": id or
- *    null, "rolled_back_by": id or null, "pending": bool}], "failed": {"time", "command", "log"} or
- *    null: the layer that is kept}]} */
+ *    "old", "new"}] or null, "bytes_written", "milliseconds", "log": path or null, "undo": bool,
+ * "undoes": id or null, "rolled_back_by": id or null, "pending": bool}], "failed": {"time",
+ * "command", "log"} or null: the layer that is kept}]} */
 #include "cmd.h"
 #include "guest/failed.h"
 #include <inttypes.h>
@@ -66,6 +66,7 @@ static json_object *entry_json (const struct show *show, const char *guest,
   json_set_int (object, "packages_changed", (int64_t) entry->packages_changed);
   json_put (object, "packages", json_object_get (entry->packages));
   json_set_int (object, "bytes_written", (int64_t) entry->written_bytes);
+  json_set_int (object, "milliseconds", (int64_t) entry->milliseconds);
   put_text (object, "log", log);
   json_set_bool (object, "undo", entry->has_undo);
   put_id (object, "undoes", entry->undoes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pkg.h"
 #include "fanout.h"
+#include "guest/history.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
 
@@ -182,12 +183,11 @@ static int look_at_request (struct pkg_call *call, struct err *err)
 
 static char *join_words (const char *first, const struct names *words)
 {
-  autostrbuf struct strbuf text = STRBUF_INIT (64 << 10);
+  autofree const char **args = xcalloc (words->count + 1, sizeof *args);
 
-  strbuf_adds (&text, first);
   for (size_t i = 0; i < words->count; i++)
-    strbuf_addf (&text, " %s", words->items[i]);
-  return strbuf_steal (&text);
+    args[i] = words->items[i];
+  return history_what (first, args);
 }
 
 static int conclude (const struct pkg_call *call, const struct bulk_report *report, struct err *err)
@@ -299,6 +299,8 @@ int cmd_pkg (struct context *context, int argc, char **argv, struct err *err)
       {"retries", 0, "N", "of network errors and locks in guests (3)", NULL, &texts.retries, NULL},
       {"offline", 0, NULL, "stop running guests for it, and start them again",
        &call.options.offline, NULL, NULL},
+      {"keep-failed", 0, NULL, "keep what was done in one that failed for a look",
+       &call.options.keep_failed, NULL, NULL},
       {"debconf-selections", 0, "FILE", "answers for questions of packages", NULL,
        &texts.selections, NULL},
       {"no-prefix", 0, NULL, "queries: output as it is, without names", &call.no_prefix, NULL,

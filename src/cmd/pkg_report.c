@@ -93,7 +93,7 @@ static void print_list (const struct names *list, const char *text, const char *
   putchar ('\n');
 }
 
-/* What is left for the administrator to do. */
+/* What is left for the administrator to do, or to look at. */
 static void print_leftovers (const struct bulk_report *report, int width)
 {
   for (size_t i = 0; i < report->count; i++) {
@@ -103,6 +103,9 @@ static void print_leftovers (const struct bulk_report *report, int width)
     if (row->waiting_files && row->shared_bytes < row->waiting_bytes)
       printf ("%-*s  is running: %" PRIu64 " files, %s, are shared when it stops\n", width,
               row->name, row->waiting_files, bytes);
+    if (row->kept_failed)
+      printf ("%-*s  what was done is kept for a look: vguest %s enter --failed\n", width,
+              row->name, row->name);
     print_list (&row->restart, "is running: these still use old files:", row->name, width);
     print_list (&row->conffiles, "new configuration files left beside changed ones:", row->name,
                 width);
@@ -196,6 +199,9 @@ static json_object *row_json (const struct bulk_row *row)
   json_set_int (object, "bytes_waiting", (int64_t) row->waiting_bytes);
   json_set_int (object, "files_unshared", (int64_t) row->unshared_files);
   json_set_int (object, "milliseconds", (int64_t) row->milliseconds);
+  json_put (object, "transaction",
+            row->transaction ? json_object_new_int64 ((int64_t) row->transaction) : NULL);
+  json_set_bool (object, "kept_failed", row->kept_failed);
   put_text (object, "log", row->log);
   put_text (object, "reason", row->reason);
   return object;

@@ -241,7 +241,7 @@ int history_prepare (struct guest *guest, const struct history_note *note, uint6
       next_id (guest, history_fd, &id, err) < 0 ||
       make_entry (guest, PREPARED, note, id, &entry_fd, err) < 0)
     return -err->code;
-  if (keep && undo_build (guest->fd, entry_fd, err) < 0)
+  if (keep && !note->minor && undo_build (guest->fd, entry_fd, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   *ret_id = id;
   return 0;
@@ -406,50 +406,4 @@ int history_add (struct vroot *root, struct guest *guest, const struct history_n
     return err_errno (err, "move an entry to history/%s of guest %s", name, guest->name);
   *ret_id = id;
   return history_prune (root, guest, err);
-}
-
-/* The directory of the entry, there or in txn/; -1 when it is nowhere. */
-static int find_entry (struct guest *guest, uint64_t id, int *ret_fd, struct err *err)
-{
-  autoclose int history_fd = -1;
-  uint64_t prepared = 0;
-
-  *ret_fd = -1;
-  if (open_history (guest, /* make= */ false, &history_fd, err) < 0 ||
-      history_prepared (guest, &prepared, err) < 0)
-    return -err->code;
-  if (prepared == id)
-    *ret_fd = fd_open_dir_beneath (guest->fd, "txn/" PREPARED);
-  else if (history_fd >= 0)
-    *ret_fd = open_entry (history_fd, id);
-  if (*ret_fd < 0 && errno != ENOENT)
-    return err_errno (err, "open entry %" PRIu64 " of guest %s", id, guest->name);
-  return 0;
-}
-
-int history_set_packages (struct guest *guest, uint64_t id, uint64_t changed,
-                          const struct history_package *packages, size_t count, struct err *err)
-{
-  autojson json_object *object = NULL;
-  autoclose int entry_fd = -1;
-
-  if (!id)
-    return 0;
-  if (find_entry (guest, id, &entry_fd, err) < 0)
-    return -err->code;
-  if (entry_fd < 0)
-    return 0;
-  if (json_read_file (entry_fd, ENTRY_FILE, ENTRY_FILE, &object, err) < 0)
-    return err_wrap (err, "guest %s", guest->name);
-  json_set_int (object, "packages_changed", (int64_t) changed);
-  if (packages)
-    json_put (object, "packages", history_packages_json (packages, count));
-  autoclose int txn_fd = open_txn (guest, err);
-  char temp[FD_TEMP_NAME_SIZE];
-  fd_temp_name (temp);
-  if (txn_fd < 0 || json_write_file (txn_fd, temp, object, err) < 0)
-    return err_wrap (err, "guest %s", guest->name);
-  if (renameat (txn_fd, temp, entry_fd, ENTRY_FILE) < 0)
-    return err_errno (err, "write the history of guest %s", guest->name);
-  return 0;
 }

@@ -34,8 +34,11 @@ struct history_note {
   const char *what; /* "apt-get upgrade": the tool and its arguments */
   enum history_mode mode;
   bool failed;     /* nothing was changed, but by commands in a running guest */
+  bool minor;      /* nothing that anybody would undo: there is no undo layer, and rollbacks of what
+                      was before pass over it */
   const char *log; /* path of a file in the guest's log/, or NULL */
   uint64_t written_bytes;
+  uint64_t milliseconds;                  /* how long it took */
   uint64_t packages_changed;              /* how many */
   const struct history_package *packages; /* which, as far as that is known */
   size_t package_count;
@@ -49,8 +52,10 @@ struct history_entry {
   char *what; /* owned */
   enum history_mode mode;
   bool failed;
+  bool minor;
   char *log; /* owned; "log/NAME", in the guest's directory; or NULL */
   uint64_t written_bytes;
+  uint64_t milliseconds;
   uint64_t packages_changed;
   json_object *packages; /* owned; [{"name", "old", "new"}], or NULL */
   uint64_t undoes;
@@ -81,11 +86,11 @@ char *history_what (const char *tool, const char *const *args);
 /* "stopped", "offline", "running": as in entry.json and output. */
 const char *history_mode_name (enum history_mode mode);
 
-/* Did it change anything? Not when it failed, but in a running guest. */
+/* Did it change anything that counts? Not when it failed, but in a running guest, or is minor. */
 bool history_has_effect (const struct history_entry *entry);
 
 /* For transactions: makes txn/entry, with an undo layer of the layer txn/upper unless the setting
- * is 0, and tells the id that it will have. */
+ * is 0 or the note minor, and tells the id that it will have. */
 int history_prepare (struct guest *guest, const struct history_note *note, uint64_t *ret_id,
                      struct err *err);
 
@@ -106,11 +111,6 @@ int history_drop_undo (struct vroot *root, struct guest *guest, size_t *ret_coun
 /* An entry without an undo layer, at once: of commands in a running guest, or that failed. */
 int history_add (struct vroot *root, struct guest *guest, const struct history_note *note,
                  uint64_t *ret_id, struct err *err);
-
-/* Tells afterwards which packages the transaction @id changed; also one that is not committed yet.
- * @packages may be NULL. Nothing to do for 0, or when the entry is not there any more. */
-int history_set_packages (struct guest *guest, uint64_t id, uint64_t changed,
-                          const struct history_package *packages, size_t count, struct err *err);
 
 /* The entry's directory, with its undo layer; the caller's, or negative. */
 int history_open (struct guest *guest, uint64_t id, struct err *err);

@@ -60,7 +60,7 @@ char *history_what (const char *tool, const char *const *args)
 
 bool history_has_effect (const struct history_entry *entry)
 {
-  return !entry->failed || entry->mode == HISTORY_RUNNING;
+  return !entry->minor && (!entry->failed || entry->mode == HISTORY_RUNNING);
 }
 
 const struct history_entry *history_find (const struct history *history, uint64_t id)
@@ -118,7 +118,10 @@ json_object *history_note_json (const struct history_note *note)
 
     json_set_string (object, "log", log);
   }
+  if (note->minor)
+    json_set_bool (object, "minor", true);
   json_set_int (object, "written_bytes", (int64_t) note->written_bytes);
+  json_set_int (object, "milliseconds", (int64_t) note->milliseconds);
   json_set_int (object, "packages_changed", (int64_t) note->packages_changed);
   if (note->packages)
     json_put (object, "packages", history_packages_json (note->packages, note->package_count));
@@ -159,8 +162,10 @@ void history_entry_parse (json_object *object, struct history_entry *ret_entry)
       .time = get_text (object, "time", "unknown"),
       .what = get_text (object, "what", "unknown"),
       .failed = strcmp (result, "failed") == 0,
+      .minor = json_object_get_boolean (json_object_object_get (object, "minor")),
       .log = get_text (object, "log", NULL),
       .written_bytes = get_number (object, "written_bytes"),
+      .milliseconds = get_number (object, "milliseconds"),
       .packages_changed = get_number (object, "packages_changed"),
       .undoes = get_number (object, "undoes"),
       .rolls_back_to = get_number (object, "rolls_back_to"),

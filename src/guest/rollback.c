@@ -33,9 +33,9 @@ static ssize_t find_last (const struct guest *guest, const struct history *histo
       continue;
     if (history_has_effect (entry))
       return (ssize_t) i;
-    return err_code (err, ERR_USAGE,
-                     "guest %s: transaction %" PRIu64 " (%s) failed: it changed nothing",
-                     guest->name, id, entry->what);
+    return err_code (
+        err, ERR_USAGE, "guest %s: transaction %" PRIu64 " (%s) %s", guest->name, id, entry->what,
+        entry->failed ? "failed: it changed nothing" : "changed nothing that could be undone");
   }
   if (!id)
     return err_code (err, ERR_NOTHING, "guest %s has no transaction that can be undone",

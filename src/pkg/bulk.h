@@ -53,6 +53,8 @@ struct bulk_row {
   uint64_t waiting_bytes;
   uint64_t unshared_files; /* could not be unified because of an error */
   uint64_t milliseconds;   /* of the apply phase */
+  uint64_t transaction;    /* its number in the guest's history, or 0 */
+  bool kept_failed;        /* it failed, and its layer is kept for a look */
   char *log;               /* owned; path, or NULL */
   char *reason;            /* owned; why it failed, or NULL */
 };
@@ -87,7 +89,7 @@ struct bulk_options {
   enum bulk_refresh refresh;
   bool check;             /* stop behind the plan */
   bool offline;           /* running guests are stopped for it, and started again */
-  bool keep_failed;       /* keep the layer of one that failed: see history.h */
+  bool keep_failed;       /* keep the layer of one that failed: see guest/failed.h */
   unsigned jobs;          /* guests at the same time; at least 1 */
   struct names canary;    /* owned by the caller; guests that come first */
   unsigned canary_count;  /* or so many, the first ones */

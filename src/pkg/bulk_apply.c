@@ -39,6 +39,8 @@ static int take_result (struct bulk_row *row, json_object *result, struct err *e
       take_number (result, "waiting_files", &row->waiting_files, err) < 0 ||
       take_number (result, "waiting_bytes", &row->waiting_bytes, err) < 0 ||
       take_number (result, "unshared", &row->unshared_files, err) < 0 ||
+      take_number (result, "transaction", &row->transaction, err) < 0 ||
+      json_get_bool (result, "kept_failed", false, &row->kept_failed, err) < 0 ||
       take_names (result, "conffiles", &row->conffiles, err) < 0 ||
       take_names (result, "restart", &row->restart, err) < 0)
     return -err->code;

@@ -17,12 +17,12 @@ struct run_options {
   void *judge_data;
   bool discard; /* throw the layer away even when they succeed */
   bool query;   /* a stopped guest: no transaction, but a layer in memory that goes with them */
-  const struct history_note *note; /* what the guest's history says of them once they are committed,
-                                      or have run in place; read behind accept; mode, failed and
-                                      written_bytes are filled in here. NULL: nothing, and they
-                                      cannot be undone */
-  bool keep_failed;                /* keep the layer when they fail: see guest/failed.h */
-  bool login;                      /* these three: see container.h */
+  const struct history_note
+      *note;        /* of a transaction: what the guest's history says of it once it is
+                       committed; read behind accept; mode, failed and written_bytes
+                       are filled in here. NULL: nothing, and it cannot be undone */
+  bool keep_failed; /* keep the layer when it fails: see guest/failed.h; with a note */
+  bool login;       /* these three: see container.h */
   bool joined;
   bool terminal;
   int stdin_fd; /* -1: /dev/null */
@@ -49,7 +49,7 @@ struct run_result {
   bool in_place;          /* they ran in the running guest: nothing is undone */
   bool unfinished;        /* the commit failed behind its journal: the next command finishes it */
   bool kept_failed;       /* they failed, and the layer is kept */
-  uint64_t history_id;    /* the number in the guest's history (history_set_packages), or 0 */
+  uint64_t history_id;    /* the number in the guest's history (history.h), or 0 */
   uint64_t written_bytes; /* what the layer held before the commit, by blocks */
   uint64_t commit_us;
   struct unify_report report; /* owned; of the commit */

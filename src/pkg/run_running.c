@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Commands in a guest that runs. */
-#include "run_internal.h"
+#include "run.h"
 #include "runtime/session.h"
 #include "unify/running.h"
 #include "util/fd.h"
@@ -93,27 +93,12 @@ int run_in_running_guest (struct vroot *root, struct guest *guest,
   *ret_result = (struct run_result){.in_place = true};
   file_time (&since);
   int ret = run_sessions (root, guest, options, &ret_result->container, err);
-  if (options->discard || options->query)
+  if (options->discard || options->query || ret < 0)
     return ret;
-  struct history_note note = {0};
-  if (options->note)
-    run_note (options, HISTORY_RUNNING, ret_result, &note);
-  if (ret < 0) {
-    autoerr struct err note_err = {0};
-
-    /* Something may have been done. The caller's error is what is told. */
-    note.failed = true;
-    if (options->note)
-      history_add (root, guest, &note, &ret_result->history_id, &note_err);
-    return ret;
-  }
   /* Also when the last command failed: what was written is there. What cannot be shared is no
    * failure of theirs. */
   if (share_news (root, guest, &since, &ret_result->report, err) < 0)
     unify_report_fail (&ret_result->report, err);
   ret_result->written_bytes = ret_result->report.waiting_bytes;
-  if (!options->note)
-    return 0;
-  note.written_bytes = ret_result->written_bytes;
-  return history_add (root, guest, &note, &ret_result->history_id, err);
+  return 0;
 }

@@ -5,19 +5,23 @@
 #include "pkg/layer.h"
 #include "pkg/leftovers.h"
 #include "runtime/live.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include <inttypes.h>
 
 struct apply {
   struct bulk *bulk;
   size_t row;
-  struct pkg_commands commands; /* owned */
-  struct run_result result;     /* owned */
-  struct pkg_packages before;   /* owned */
-  struct pkg_changes changes;   /* owned */
-  struct names conffiles;       /* owned */
-  struct names restart;         /* owned */
-  struct names verify;          /* owned; the guest's own command */
+  struct pkg_commands commands;  /* owned */
+  struct run_result result;      /* owned */
+  struct pkg_packages before;    /* owned */
+  struct pkg_changes changes;    /* owned */
+  struct names conffiles;        /* owned */
+  struct names restart;          /* owned */
+  struct names verify;           /* owned; the guest's own command */
+  struct history_note note;      /* for the guest's history */
+  struct history_package *noted; /* owned; its packages, which borrow from changes */
+  uint64_t start_us;
   struct timespec since;
   bool counted; /* packages are compared */
 };
@@ -33,6 +37,7 @@ static void apply_release (struct apply *apply)
   names_release (&apply->conffiles);
   names_release (&apply->restart);
   names_release (&apply->verify);
+  free (apply->noted);
   *apply = (struct apply){0};
   errno = saved;
 }
@@ -149,6 +154,30 @@ static int check (struct apply *apply, const struct container_result *result, st
   return pkg_commands_fail (&apply->commands, &now, at, err);
 }
 
+/* What is known of it by now, for the guest's history. Where no package changed, what it wrote is
+ * metadata, caches and logs: that must not take the place of what can be rolled back. */
+static void note (struct apply *apply)
+{
+  const struct pkg_request *request = work_of (apply)->request;
+  const struct pkg_changes *changes = &apply->changes;
+
+  free (apply->noted);
+  apply->noted = xcalloc (changes->count + 1, sizeof *apply->noted);
+  for (size_t i = 0; i < changes->count; i++)
+    apply->noted[i] = (struct history_package){
+        changes->items[i].name, changes->items[i].old_version, changes->items[i].new_version};
+  apply->note = (struct history_note){
+      .what = apply->bulk->options->title,
+      .minor = request->refresh || !apply->commands.count ||
+               (request->may_do_nothing && apply->counted && !changes->count),
+      .log = work_of (apply)->log.path,
+      .milliseconds = (clock_us () - apply->start_us) / 1000,
+      .packages_changed = changes->count,
+      .packages = apply->counted ? apply->noted : NULL,
+      .package_count = changes->count,
+  };
+}
+
 static int accept (void *data, struct guest *guest, const struct container_result *result,
                    struct err *err)
 {
@@ -163,6 +192,7 @@ static int accept (void *data, struct guest *guest, const struct container_resul
   if (brought && driver->keep_lists && row_of (apply)->mode == BULK_STOPPED &&
       pkg_layer_keep (guest, driver->lists_dir, err) < 0)
     return -err->code;
+  note (apply);
   event_step ("commit", -1);
   return 0;
 }
@@ -223,8 +253,11 @@ static int run (struct apply *apply, struct err *err)
       .accept = accept,
       .hook_data = apply,
       .write_paths = row_of (apply)->driver->write_paths,
+      .note = &apply->note,
+      .keep_failed = apply->bulk->options->keep_failed,
   };
 
+  note (apply);
   if (row_of (apply)->mode == BULK_OFFLINE)
     return pkg_commands_run_offline (&apply->commands, &options, on_phase, apply, &apply->result,
                                      err);
@@ -269,6 +302,8 @@ static void tell_result (const struct apply *apply)
   json_set_int (object, "waiting_files", (int64_t) result->report.waiting);
   json_set_int (object, "waiting_bytes", (int64_t) result->report.waiting_bytes);
   json_set_int (object, "unshared", (int64_t) result->report.failed);
+  json_set_int (object, "transaction", (int64_t) result->history_id);
+  json_set_bool (object, "kept_failed", result->kept_failed);
   json_put (object, "changes", pkg_changes_json (&apply->changes));
   json_put (object, "conffiles", strings_json (&apply->conffiles));
   json_put (object, "restart", strings_json (&apply->restart));
@@ -282,6 +317,7 @@ static int apply_once (struct apply *apply, unsigned tries, struct err *err)
   bool running = row_of (apply)->mode == BULK_RUNNING;
   size_t at = 0;
 
+  apply->start_us = clock_us ();
   clock_gettime (CLOCK_REALTIME_COARSE, &apply->since);
   if (read_verify (apply, guest, err) < 0 || make_commands (apply, err) < 0 ||
       (row_of (apply)->driver->read_installed &&
@@ -295,6 +331,40 @@ static int apply_once (struct apply *apply, unsigned tries, struct err *err)
     return again ? again : pkg_commands_fail (&apply->commands, &apply->result, at, err);
   }
   return running ? look_at_running (apply, guest, err) : 0;
+}
+
+/* A commit is a part of the history by itself: here is what was done in place, of which a part may
+ * be done when it failed, and what failed. */
+static int list_in_history (struct apply *apply, bool failed, struct err *err)
+{
+  struct run_result *result = &apply->result;
+  const enum history_mode modes[] = {
+      [BULK_STOPPED] = HISTORY_STOPPED,
+      [BULK_RUNNING] = HISTORY_RUNNING,
+      [BULK_OFFLINE] = HISTORY_OFFLINE,
+  };
+
+  if (result->committed || result->unfinished || !(failed || result->in_place))
+    return 0;
+  note (apply);
+  apply->note.mode = modes[row_of (apply)->mode];
+  apply->note.failed = failed;
+  apply->note.minor &= !failed;
+  apply->note.written_bytes = result->in_place ? result->written_bytes : 0;
+  return history_add (apply->bulk->root, work_of (apply)->guest, &apply->note, &result->history_id,
+                      err);
+}
+
+/* The caller's error stays what is told. */
+static void end_history (struct apply *apply, int ret)
+{
+  autoerr struct err err = {0};
+
+  if (list_in_history (apply, ret < 0, &err) < 0) {
+    autofree char *text = xasprintf ("the history is incomplete: %s", err_text (&err));
+
+    event_note (text);
+  }
 }
 
 static void note_end (const struct apply *apply, int ret, const struct err *err)
@@ -311,8 +381,9 @@ static void note_end (const struct apply *apply, int ret, const struct err *err)
     event_note (text);
   }
   if (ret < 0)
-    runlog_note (log, "%s%s", err_text (err),
-                 result->unfinished || result->in_place ? "" : "; the guest is as before");
+    runlog_note (log, "%s%s%s", err_text (err),
+                 result->unfinished || result->in_place ? "" : "; the guest is as before",
+                 result->kept_failed ? "; what was done is kept for a look" : "");
   else
     runlog_note (log, "done: %zu packages changed", apply->changes.count);
   if (log->write_errno) {
@@ -333,6 +404,7 @@ int task_apply (struct bulk *bulk, size_t row, const struct bulk_group *group, s
 
     ret = apply_once (&apply, tries, err);
     if (ret <= 0) {
+      end_history (&apply, ret);
       tell_result (&apply);
       note_end (&apply, ret, err);
     }

@@ -244,6 +244,23 @@ static void what_cannot_be_undone_is_in_the_way (void **state)
   assert_plan (f, 1, "transaction 3 (apt-get upgrade) cannot be undone");
 }
 
+/* Metadata was fetched: what was before can be rolled back all the same. */
+static void minor_transactions_take_nobodys_place (void **state)
+{
+  struct fixture *f = *state;
+  const struct history_note minor = {.what = "apt-get update", .minor = true};
+
+  keep (f, 1);
+  add (f, "a");
+  add_as (f, &minor);
+  assert_history (f, "1u 2");
+  assert_plan (f, 0, "1");
+  assert_plan (f, 1, "1");
+  assert_plan (f, 2, "changed nothing that could be undone");
+  add (f, "b");
+  assert_history (f, "1 2 3u");
+}
+
 static void entries_keep_what_was_told (void **state)
 {
   struct fixture *f = *state;
@@ -251,19 +268,21 @@ static void entries_keep_what_was_told (void **state)
   const struct history_note note = {.what = "apt-get upgrade",
                                     .mode = HISTORY_STOPPED,
                                     .log = "/var/lib/vguest/guests/web1/log/x.log",
-                                    .written_bytes = 4096};
+                                    .written_bytes = 4096,
+                                    .milliseconds = 1500,
+                                    .packages_changed = 2,
+                                    .packages = packages,
+                                    .package_count = 2};
   uint64_t id = add_as (f, &note);
   autohistory struct history history = {0};
 
-  OK (history_set_packages (&f->guest, id, 2, packages, 2, err));
-  OK (history_set_packages (&f->guest, 0, 2, packages, 2, err));
-  OK (history_set_packages (&f->guest, 77, 2, packages, 2, err));
   OK (history_read (&f->guest, &history, err));
   const struct history_entry *entry = history_find (&history, id);
   assert_non_null (entry);
   assert_string_equal (entry->what, "apt-get upgrade");
   assert_string_equal (entry->log, "log/x.log");
   assert_int_equal (entry->written_bytes, 4096);
+  assert_int_equal (entry->milliseconds, 1500);
   assert_int_equal (entry->packages_changed, 2);
   assert_string_equal (json_object_to_json_string_ext (entry->packages, JSON_C_TO_STRING_PLAIN),
                        "[{\"name\":\"libc6\",\"old\":\"1\",\"new\":\"2\"},"
@@ -304,7 +323,6 @@ static void a_pending_entry_is_listed (void **state)
   assert_history (f, "1u");
   OK (transaction_accept (&f->guest, err));
   assert_history (f, "1u 2up");
-  OK (history_set_packages (&f->guest, id, 7, NULL, 0, err));
   OK (history_add (&f->root, &f->guest, &running, &id, err));
   assert_int_equal (id, 3);
   OK (history_publish (&f->root, &f->guest, err));
@@ -336,13 +354,17 @@ static void one_failed_layer_is_kept (void **state)
   assert_int_equal (failed_read (&f->guest, &entry, &ignored), 0);
   assert_int_equal (failed_drop (&f->guest, &ignored), 0);
   write_file (f->place, "upper/a", "a");
+  make_dir (f->place, "txn/layer");
+  write_file (f->place, "txn/layer/c", "c");
   OK (failed_keep (&f->guest, &first, err));
   assert_gone (f->place, "txn/upper");
   assert_file (f->place, "failed/upper/a", "a");
+  assert_file (f->place, "failed/layer/c", "c");
   assert_int_equal (mkdirat (f->place->fd, "txn/upper", 0700), 0);
   write_file (f->place, "upper/b", "b");
   OK (failed_keep (&f->guest, &second, err));
   assert_gone (f->place, "failed/upper/a");
+  assert_gone (f->place, "failed/layer");
   assert_file (f->place, "failed/upper/b", "b");
   assert_int_equal (failed_read (&f->guest, &entry, &ignored), 1);
   assert_string_equal (entry.what, "second");
@@ -373,6 +395,7 @@ int main (void)
       TEST (a_rollback_keeps_what_it_needs),
       TEST (what_cannot_be_undone_is_in_the_way),
       TEST (entries_keep_what_was_told),
+      TEST (minor_transactions_take_nobodys_place),
       TEST (a_damaged_entry_hides_no_others),
       TEST (a_pending_entry_is_listed),
       TEST (undo_layers_can_be_dropped),
