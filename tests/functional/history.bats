@@ -8,7 +8,6 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common
 load ../lib/guests
-load ../lib/packages
 
 setup () {
   common_setup
@@ -20,11 +19,6 @@ setup () {
 teardown () {
   tmux -L "vguest-$BATS_TEST_NUMBER" kill-server 2>/dev/null || true
   common_teardown
-}
-
-# What a guest sees, as a manifest.
-view () {
-  "$CHECK_ROOT" --view "$G/$1"
 }
 
 # Changes of every kind, with a number that is seen in them.
@@ -43,11 +37,6 @@ change () {
     echo "$0" >/usr/lib/deep/file
     rm -f /usr/bin/tool-hardlink
     ln -sfn "$0" /usr/bin/tool-symlink' "$1"
-}
-
-# entries NAME FILTER: of the guest's transactions.
-entries () {
-  vguest "$1" history --json | jq -c "[.guests[0].transactions[] | $2]"
 }
 
 @test "a transaction can be rolled back, and the rollback as well" {
@@ -192,62 +181,6 @@ entries () {
   vguest web1 history
   vguest -q web1 stop
   vguest -q web1 rollback --yes
-}
-
-@test "the package manager's work is undone to the bit" {
-  make_base_guest
-  vguest -q web1,web2 build -m clone -- -s base
-  # Nothing is cloned of it.
-  [ ! -e "$G/web1/history" ]
-  vapt-get -q web1 -- update
-  rm -f "$G"/web1/log/*
-  before=$(bits web1)
-  run vapt-get --json web1 -- upgrade
-  assert_status 0
-  [ "$(version web1)" = 2.0 ]
-  [ "$(entries web1 'select(.command == "apt-get upgrade") | [.packages_changed, .undo, .result]')" = \
-    '[[1,true,"done"]]' ]
-  log=$(entries web1 'select(.command == "apt-get upgrade") | .log' | jq -r '.[0]')
-  [ -s "$log" ]
-  vguest -q web1 rollback --yes
-  [ "$(bits web1)" = "$before" ]
-  [ "$(version web1)" = 1.0 ]
-  vguest web1 exec -- dpkg --verify
-  same_inode "$G"/web[12]/tree/usr/lib/vgtest/data
-  check_root
-
-  # One that fails is told.
-  vguest -q web1 exec -- touch /etc/fail-here
-  run vapt-get web1 -- upgrade
-  assert_status 3
-  [ "$(entries web1 '[.command, .result, .undo]' | jq -c 'last')" = '["apt-get upgrade","failed",false]' ]
-  vguest -q web1 rollback --yes
-  run vapt-get web1 -- upgrade
-  assert_status 0
-}
-
-@test "a run in place cannot be undone, one offline can, but for what the guest did since" {
-  make_base_guest
-  vguest -q web1,web2 build -m clone -- -s base
-  run_plain web1 'sleep 1000'
-  run_plain web2 'sleep 1000'
-  vguest -q web1,web2 start
-  vapt-get -q web1 -- upgrade
-  vapt-get -q --offline web2 -- upgrade
-  vguest -q web2 exec -- sh -c 'echo since >/srv/since'
-  [ "$(entries web1 '[.mode, .undo]')" = '[["running",false]]' ]
-  [ "$(entries web2 '[.mode, .undo, .pending]')" = '[["offline",true,true]]' ]
-  run vguest web2 history
-  assert_contains "$output" "when stopped"
-  vguest -q web1,web2 stop
-  run vguest web1 rollback --yes
-  assert_status 4
-  [ "$(version web2)" = 2.0 ]
-  [ "$(entries web2 '[.mode, .undo, .pending]')" = '[["offline",true,false]]' ]
-  vguest -q web2 rollback --yes
-  [ "$(version web2)" = 1.0 ]
-  [ "$(vguest web2 exec -- cat /srv/since)" = since ]
-  check_root
 }
 
 @test "the layer of a command that failed can be entered, and goes with the next transaction" {

@@ -154,3 +154,13 @@ put () {
   cat >"$dir/${2##*/}"
   chmod "$3" "$dir/${2##*/}"
 }
+
+# What a guest sees, as a manifest.
+view () {
+  "$CHECK_ROOT" --view "$VGUEST_ROOT/guests/$1"
+}
+
+# entries NAME FILTER: of the guest's transactions.
+entries () {
+  vguest "$1" history --json | jq -c "[.guests[0].transactions[] | $2]"
+}
