@@ -17,10 +17,10 @@ struct run_options {
   void *judge_data;
   bool discard; /* throw the layer away even when they succeed */
   bool query;   /* a stopped guest: no transaction, but a layer in memory that goes with them */
-  const struct history_note
-      *note;        /* of a transaction: what the guest's history says of it once it is
-                       committed; read behind accept; mode, failed and written_bytes
-                       are filled in here. NULL: nothing, and it cannot be undone */
+  /* Of a transaction: what the guest's history says of it once it is committed; read behind accept.
+   * mode, failed, written_bytes and, where it is 0, milliseconds are filled in here. NULL: nothing,
+   * and it cannot be undone. */
+  const struct history_note *note;
   bool keep_failed; /* keep the layer when it fails: see guest/failed.h; with a note */
   bool login;       /* these three: see container.h */
   bool joined;

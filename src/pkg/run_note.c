@@ -5,10 +5,16 @@
 void run_note (const struct run_options *options, enum history_mode mode,
                const struct run_result *result, struct history_note *ret_note)
 {
+  const struct container_result *container = &result->container;
+
   *ret_note = *options->note;
   ret_note->mode = mode;
   ret_note->failed = result->container.failed;
   ret_note->written_bytes = result->written_bytes;
+  if (!ret_note->milliseconds)
+    ret_note->milliseconds = (container->mount_us + container->create_us + container->start_us +
+                              container->run_us + container->delete_us) /
+                             1000;
 }
 
 int run_undo (struct vroot *root, struct guest *guest, const struct run_options *options,
