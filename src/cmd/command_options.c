@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "command_options.h"
+#include "pkg/run.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -81,4 +82,13 @@ int command_line_find (int first, int dashes, int argc, char **argv, int *ret_at
   if (*ret_at >= argc)
     return err_code (err, ERR_USAGE, "a command is expected after --; see --help");
   return 0;
+}
+
+void print_kept (const struct context *context, const char *name, const struct run_result *result)
+{
+  if (result->keep_error)
+    print_warning ("guest %s: what the command left could not be kept: %s", name,
+                   result->keep_error);
+  if (result->kept_failed && !context->quiet)
+    print_warning ("guest %s: what the command left is kept: vguest %s enter --failed", name, name);
 }

@@ -51,4 +51,8 @@ int command_line_make (const struct command_options *options, char **args,
  * word that is no option. ERR_USAGE when there is none. */
 int command_line_find (int first, int dashes, int argc, char **argv, int *ret_at, struct err *err);
 
+/* Tells on stderr that the layer of a command that failed was kept, or why not. */
+struct run_result;
+void print_kept (const struct context *context, const char *name, const struct run_result *result);
+
 #endif

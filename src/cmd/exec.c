@@ -82,8 +82,7 @@ static int run_stopped (struct exec *exec, const char *name, int *ret_status, st
     print_warning ("guest %s: %lu files could not be shared: %s", name,
                    (unsigned long) result.report.failed,
                    result.report.first_error ? result.report.first_error : "");
-  if (result.kept_failed && !exec->context->quiet)
-    print_warning ("guest %s: what the command left is kept: vguest %s enter --failed", name, name);
+  print_kept (exec->context, name, &result);
   if (exec->times)
     print_times (name, &result);
   *ret_status = result.container.status;

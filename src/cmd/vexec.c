@@ -90,6 +90,7 @@ static int run_stopped (const struct vexec *v, const char *name, int *ret_status
   if (result.report.failed)
     print_warning ("%lu files could not be shared: %s", (unsigned long) result.report.failed,
                    result.report.first_error ? result.report.first_error : "");
+  print_kept (v->context, name, &result);
   *ret_status = result.container.status;
   return 0;
 }

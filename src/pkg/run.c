@@ -9,6 +9,8 @@
 void run_result_release (struct run_result *result)
 {
   unify_report_release (&result->report);
+  free (result->keep_error);
+  result->keep_error = NULL;
 }
 
 typedef int mount_fn (void *data, const char *target, struct err *err);

@@ -49,6 +49,7 @@ struct run_result {
   bool in_place;          /* they ran in the running guest: nothing is undone */
   bool unfinished;        /* the commit failed behind its journal: the next command finishes it */
   bool kept_failed;       /* they failed, and the layer is kept */
+  char *keep_error;       /* owned; or why it could not be, or NULL */
   uint64_t history_id;    /* the number in the guest's history (history.h), or 0 */
   uint64_t written_bytes; /* what the layer held before the commit, by blocks */
   uint64_t commit_us;

@@ -20,14 +20,18 @@ void run_note (const struct run_options *options, enum history_mode mode,
 int run_undo (struct vroot *root, struct guest *guest, const struct run_options *options,
               enum history_mode mode, bool failed, struct run_result *result, struct err *err)
 {
+  autoerr struct err keep_err = {0};
   struct history_note note;
 
   failed |= result->container.failed;
   if (!options->keep_failed || !options->note || !failed || !result->container.commands)
     return transaction_abort (root, guest, err);
   run_note (options, mode, result, &note);
-  if (failed_keep (guest, &note, err) < 0)
-    return err_wrap (err, "keep the failed layer");
-  result->kept_failed = true;
-  return 0;
+  if (failed_keep (guest, &note, &keep_err) == 0) {
+    result->kept_failed = true;
+    return 0;
+  }
+  /* The guest matters more than the look. */
+  result->keep_error = xstrdup (err_text (&keep_err));
+  return transaction_abort (root, guest, err);
 }

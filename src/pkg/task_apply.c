@@ -380,6 +380,12 @@ static void note_end (const struct apply *apply, int ret, const struct err *err)
     runlog_note (log, "%s", text);
     event_note (text);
   }
+  if (result->keep_error) {
+    autofree char *text = xasprintf ("what was done could not be kept: %s", result->keep_error);
+
+    runlog_note (log, "%s", text);
+    event_note (text);
+  }
   if (ret < 0)
     runlog_note (log, "%s%s%s", err_text (err),
                  result->unfinished || result->in_place ? "" : "; the guest is as before",

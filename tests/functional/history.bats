@@ -224,6 +224,17 @@ change () {
   assert_status 3
   vguest web1 history --drop-failed
   [ ! -e "$G/web1/failed" ]
+
+  # One that cannot be kept is thrown away.
+  touch "$G/web1/failed"
+  if chattr +i "$G/web1/failed" 2>/dev/null; then
+    run vguest web1 exec --keep-failed -- sh -c 'echo fourth >/etc/left; exit 5'
+    chattr -i "$G/web1/failed"
+    assert_status 5
+    assert_contains "$output" "what the command left could not be kept: "
+    [ -z "$(ls "$G/web1/txn")" ]
+  fi
+  rm "$G/web1/failed"
   check_root
   assert_nothing_left
 }
@@ -235,6 +246,11 @@ press () {
 shows () {
   wait_for sh -c 'tmux -L "$1" capture-pane -p | grep -qF -- "$2"' sh \
     "vguest-$BATS_TEST_NUMBER" "$1"
+}
+
+# The host's shell waits for a command: what is typed goes to nobody else.
+at_prompt () {
+  tmux -L "vguest-$BATS_TEST_NUMBER" capture-pane -p | grep -v '^ *$' | tail -n 1 | grep -q '^host> *$'
 }
 
 @test "the layer of a command that failed can be entered on a terminal" {
@@ -255,7 +271,7 @@ shows () {
   press 'stty size; echo x >/etc/x' Enter
   shows '25 80'
   press 'exit 7' Enter
-  shows 'host>'
+  wait_for at_prompt
   press 'echo status $?; stty -a' Enter
   shows 'status 7'
   shows ' echo '
