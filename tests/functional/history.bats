@@ -162,7 +162,7 @@ change () {
   run vguest web1 rollback </dev/null
   assert_status 2
   assert_contains "$output" "say --yes"
-  run bash -c 'yes n | script -qec "vguest web1 rollback" /dev/null'
+  run bash -c 'echo n | script -qec "vguest web1 rollback" /dev/null'
   assert_status 4
   assert_contains "$output" "web1: 1 (exec touch /etc/motd)"
   run bash -c 'echo y | script -qec "vguest web1 rollback" /dev/null'
