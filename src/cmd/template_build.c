@@ -2,7 +2,9 @@
 /* vtemplate build NAME */
 #include "cmd.h"
 #include "cmd/template_report.h"
-#include "template/bootstrap.h"
+#include "template/definition.h"
+#include "template/import.h"
+#include "util/json.h"
 
 int cmd_template_build (struct context *context, int argc, char **argv, struct err *err)
 {
@@ -17,6 +19,8 @@ int cmd_template_build (struct context *context, int argc, char **argv, struct e
       "Usage: vtemplate build [OPTION…] NAME\n"
       "Makes the template NAME from the definition of that name, such as debian-12.\n";
   autoroot struct vroot *root = NULL;
+  autojson json_object *object = NULL;
+  autofree char *path = NULL;
   autodefinition struct definition definition = {0};
   struct writer_report report = {0};
   int first, dashes;
@@ -25,11 +29,14 @@ int cmd_template_build (struct context *context, int argc, char **argv, struct e
     return -err->code;
   if (argc - first != 1)
     return err_code (err, ERR_USAGE, "the name of a definition is expected; see --help");
-  if (definition_load (argv[first], file, &definition, err) < 0)
+  if (definition_read (argv[first], file, &object, &path, err) < 0)
     return -err->code;
-  definition.updates |= updates;
-  if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
-      bootstrap_template (root, argv[first], &definition, &report, err) < 0)
+  json_object *source = json_object_object_get (object, "source");
+  if (updates && json_object_is_type (source, json_type_object))
+    json_set_bool (source, "updates", true);
+  if (definition_from_object (object, path, &definition, err) < 0 ||
+      context_open_root (context, /* write= */ true, &root, err) < 0 ||
+      import_definition (root, argv[first], &definition, NULL, &report, err) < 0)
     return -err->code;
   return template_report_print (context, argv[first], &report);
 }

@@ -16,8 +16,8 @@ struct build_source {
   struct layers layers;
   const char *template; /* borrowed from owner; the template it goes back to; may be NULL */
   int64_t generation;
-  json_object *config; /* borrowed; the source guest's; NULL for templates */
-  int guest_fd;        /* borrowed; -1 for templates */
+  json_object *config; /* borrowed; the source guest's, or what a template says; may be NULL */
+  int guest_fd;        /* borrowed; where unify.policy may be: the guest's, or the generation's */
   void *owner;         /* owned */
   int private_fd;      /* owned; -1 for templates */
   int tree_fd;         /* owned; -1 when owner has it */

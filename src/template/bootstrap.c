@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bootstrap.h"
+#include "template/kind.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
@@ -34,7 +35,7 @@ static void add_namespaces (struct arguments *arguments)
     add (arguments, *word);
 }
 
-static void add_mmdebstrap (struct arguments *arguments, const struct definition *definition,
+static void add_mmdebstrap (struct arguments *arguments, const struct bootstrap *bootstrap,
                             const char *variant, const char *include)
 {
   add (arguments, "mmdebstrap");
@@ -43,14 +44,14 @@ static void add_mmdebstrap (struct arguments *arguments, const struct definition
   add (arguments, variant);
   if (include)
     add (arguments, include);
-  if (!definition->updates)
+  if (!bootstrap->updates)
     add (arguments,
          "--setup-hook=sed -i -E 's@^deb .*(-updates|-security|/updates) @" BOOTSTRAP_HIDDEN
          "&@' \"$1/etc/apt/sources.list\"");
-  add (arguments, definition->suite);
+  add (arguments, bootstrap->suite);
 }
 
-static void add_debootstrap (struct arguments *arguments, const struct definition *definition,
+static void add_debootstrap (struct arguments *arguments, const struct bootstrap *bootstrap,
                              const char *variant, const char *include)
 {
   add (arguments, "debootstrap");
@@ -58,16 +59,16 @@ static void add_debootstrap (struct arguments *arguments, const struct definitio
     add (arguments, variant);
   if (include)
     add (arguments, include);
-  add (arguments, definition->suite);
+  add (arguments, bootstrap->suite);
 }
 
 /* debootstrap's variant, or NULL for its default. */
-static int debootstrap_variant (const struct definition *definition, const char **ret_variant,
+static int debootstrap_variant (const struct bootstrap *bootstrap, const char **ret_variant,
                                 struct err *err)
 {
-  const char *variant = definition->variant;
+  const char *variant = bootstrap->variant;
 
-  if (definition->updates)
+  if (bootstrap->updates)
     return err_code (err, ENOENT, "\"updates\" need mmdebstrap, which is not installed");
   if (strcmp (variant, "standard") == 0)
     return err_code (err, ENOENT,
@@ -81,15 +82,15 @@ static int debootstrap_variant (const struct definition *definition, const char 
   return 0;
 }
 
-static char *include_option (const struct definition *definition)
+static char *include_option (const struct bootstrap *bootstrap)
 {
   autostrbuf struct strbuf option = STRBUF_INIT (1 << 20);
 
-  if (!definition->include.count)
+  if (!bootstrap->include.count)
     return NULL;
   strbuf_adds (&option, "--include=");
-  for (size_t i = 0; i < definition->include.count; i++)
-    strbuf_addf (&option, "%s%s", i ? "," : "", definition->include.items[i]);
+  for (size_t i = 0; i < bootstrap->include.count; i++)
+    strbuf_addf (&option, "%s%s", i ? "," : "", bootstrap->include.items[i]);
   return strbuf_steal (&option);
 }
 
@@ -219,51 +220,121 @@ static int run (const struct arguments *arguments, const char *program, int log_
 }
 
 /* Runs what is there into the directory @target. */
-static int run_bootstrap (const struct definition *definition, const char *target, int log_fd,
+static int run_bootstrap (const struct bootstrap *bootstrap, const char *target, int log_fd,
                           struct err *err)
 {
   struct arguments arguments = {0};
   bool mmdebstrap = subprocess_exists ("mmdebstrap");
   const char *program = mmdebstrap ? "mmdebstrap" : "debootstrap";
-  autofree char *include = include_option (definition);
-  autofree char *variant = xasprintf ("--variant=%s", definition->variant);
+  autofree char *include = include_option (bootstrap);
+  autofree char *variant = xasprintf ("--variant=%s", bootstrap->variant);
   const char *old_variant = NULL;
 
   if (!mmdebstrap && !subprocess_exists ("debootstrap"))
     return err_code (err, ENOENT, "neither mmdebstrap nor debootstrap is installed");
   add_namespaces (&arguments);
   if (mmdebstrap) {
-    add_mmdebstrap (&arguments, definition, variant, include);
+    add_mmdebstrap (&arguments, bootstrap, variant, include);
   } else {
-    if (debootstrap_variant (definition, &old_variant, err) < 0)
+    if (debootstrap_variant (bootstrap, &old_variant, err) < 0)
       return -err->code;
-    add_debootstrap (&arguments, definition, old_variant, include);
+    add_debootstrap (&arguments, bootstrap, old_variant, include);
   }
   add (&arguments, target);
   return run (&arguments, program, log_fd, err);
 }
 
-int bootstrap_template (struct vroot *root, const char *name, const struct definition *definition,
-                        struct writer_report *ret_report, struct err *err)
+static int fetch (const void *data, struct import *import, struct err *err)
 {
-  autofree char *source =
-      xasprintf ("bootstrap of %s, variant %s", definition->suite, definition->variant);
-  autoimport struct import import = IMPORT_INIT;
-
-  if (import_begin (root, name, source, &import, err) < 0)
-    return -err->code;
-  json_set_string (import.info, "description", definition->description);
+  const struct bootstrap *bootstrap = data;
   autofree char *target =
-      xasprintf ("%s/staging/%s/temp/%s", root->path, import.staging.name, target_name);
-  autoclose int log_fd = fd_open (import.temp_fd, log_name, O_RDWR | O_CREAT | O_EXCL, 0600);
+      xasprintf ("%s/staging/%s/temp/%s", import->root->path, import->staging.name, target_name);
+  autoclose int log_fd = fd_open (import->temp_fd, log_name, O_RDWR | O_CREAT | O_EXCL, 0600);
+
   if (log_fd < 0)
     return err_errno (err, "create the log of the bootstrap");
-  if (run_bootstrap (definition, target, log_fd, err) < 0)
+  if (run_bootstrap (bootstrap, target, log_fd, err) < 0)
     return -err->code;
-  autoclose int fd = fd_open_dir (import.temp_fd, target_name);
+  autoclose int fd = fd_open_dir (import->temp_fd, target_name);
   if (fd < 0)
     return err_errno (err, "open what was bootstrapped");
-  if (bootstrap_tidy (fd, definition->suite, err) < 0 || import_fill (&import, fd, err) < 0)
+  if (bootstrap_tidy (fd, bootstrap->suite, err) < 0)
     return -err->code;
-  return import_finish (&import, ret_report, err);
+  /* Both programs refuse a release that the archive's keys did not sign. */
+  import_note_verified (import, IMPORT_VOUCH_SIGNATURE, "release", "openpgp",
+                        "keyring of the bootstrap program");
+  return import_fill (import, fd, err);
 }
+
+/* Words that become arguments of a bootstrap program: none may look like an option or a list. */
+static bool plain_word (const char *word, const char *more)
+{
+  static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  size_t len = strspn (word, first);
+
+  if (!len)
+    return false;
+  while (word[len] && (strchr (first, word[len]) || strchr (more, word[len])))
+    len++;
+  return !word[len] && len <= 128;
+}
+
+static void parse_include (struct check *check, json_object *source, struct bootstrap *bootstrap)
+{
+  json_object *include = check_strings (check, source, "include");
+
+  for (size_t i = 0; include && i < json_object_array_length (include); i++) {
+    const char *package = json_object_get_string (json_object_array_get_idx (include, i));
+
+    if (plain_word (package, "+.-:")) {
+      names_add (&bootstrap->include, package);
+      continue;
+    }
+    size_t mark = check_enter_item (check, "include", i);
+    check_add (check, NULL, "\"%.60s\" is no name of a package", package);
+    check_leave (check, mark);
+  }
+}
+
+static void *parse (struct check *check, json_object *source)
+{
+  static const char *const variants[] = {"apt", "minbase", "important", "standard", "buildd", NULL};
+  struct bootstrap *bootstrap = xcalloc (1, sizeof *bootstrap);
+  const char *suite = check_string (check, source, "suite", true);
+
+  if (suite && !plain_word (suite, ".-"))
+    check_add (check, "suite", "must be a name such as \"bookworm\"");
+  bootstrap->suite = suite ? xstrdup (suite) : NULL;
+  bootstrap->variant = xstrdup (check_word (check, source, "variant", variants, "minbase"));
+  bootstrap->updates = check_bool (check, source, "updates", false);
+  parse_include (check, source, bootstrap);
+  return bootstrap;
+}
+
+static void release (void *data)
+{
+  struct bootstrap *bootstrap = data;
+
+  free (bootstrap->suite);
+  free (bootstrap->variant);
+  names_release (&bootstrap->include);
+  free (bootstrap);
+}
+
+static char *describe (const void *data)
+{
+  const struct bootstrap *bootstrap = data;
+
+  return xasprintf ("bootstrap of %s, variant %s", bootstrap->suite, bootstrap->variant);
+}
+
+static const char *const keys[] = {"suite", "variant", "include", "updates", NULL};
+const struct source_kind kind_bootstrap = {
+    .name = "bootstrap",
+    .summary = "a new system by the distribution's own tool",
+    .keys = keys,
+    .parse = parse,
+    .release = release,
+    .describe = describe,
+    .fetch = fetch,
+};

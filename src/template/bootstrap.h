@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A new Debian system by mmdebstrap, or by debootstrap where that is missing.
+/* The kind "bootstrap": a new Debian system by mmdebstrap, or by debootstrap where that is missing.
  *
  * They are run in pid and mount namespaces of their own, so that no process and no mount of theirs
  * outlives this one, with a clean environment, and from their default mirror: none is named here.
@@ -8,12 +8,15 @@
 #ifndef VG_TEMPLATE_BOOTSTRAP_H
 #define VG_TEMPLATE_BOOTSTRAP_H
 
-#include "template/definition.h"
-#include "template/import.h"
+#include "guest/names.h"
 
-/* Makes the system @definition describes as the template @name. */
-int bootstrap_template (struct vroot *root, const char *name, const struct definition *definition,
-                        struct writer_report *ret_report, struct err *err);
+/* What the definition says: the data of kind_bootstrap. */
+struct bootstrap {
+  char *suite;          /* owned */
+  char *variant;        /* owned */
+  struct names include; /* owned */
+  bool updates;
+};
 
 /* Put before lines of sources.list that are hidden from the bootstrap. */
 #define BOOTSTRAP_HIDDEN "#vguest "

@@ -9,6 +9,24 @@
 #include "util/progress.h"
 #include <time.h>
 
+void import_note_verified (struct import *import, enum import_vouch vouch, const char *what,
+                           const char *how, const char *by)
+{
+  json_object *entry = json_object_new_object ();
+
+  json_set_string (entry, "what", what);
+  json_set_string (entry, "how", how);
+  json_set_string (entry, "by", by);
+  json_append (import->verified, entry);
+  import->vouched |= vouch == IMPORT_VOUCH_SIGNATURE;
+}
+
+void import_note_version (struct import *import, const char *key, const char *value)
+{
+  if (value)
+    json_set_string (import->version, key, value);
+}
+
 static int make_dir (int dir_fd, const char *name, int *ret_fd, struct err *err)
 {
   *ret_fd = fd_make_dir (dir_fd, name, 0700);
@@ -31,13 +49,19 @@ static void describe (struct import *import, const char *source)
   json_set_int (import->info, "generation", 1);
   json_set_string (import->info, "created", stamp);
   json_set_string (import->info, "source", source);
+  import->verified = json_object_new_array ();
+  import->version = json_object_new_object ();
+  import->guest = json_object_new_object ();
 }
 
 int import_begin (struct vroot *root, const char *name, const char *source, struct import *import,
                   struct err *err)
 {
+  static const struct import_options defaults;
+
   import->root = root;
   import->name = name;
+  import->options = &defaults;
   if (template_check_new (root, name, err) < 0)
     return -err->code;
   interrupt_install ();
@@ -81,6 +105,17 @@ static int rename_into_place (struct import *import, struct err *err)
   return 0;
 }
 
+/* A list or an object that is not empty. */
+static void put_if_any (json_object *info, const char *key, json_object *value)
+{
+  size_t count = json_object_is_type (value, json_type_array)
+                     ? json_object_array_length (value)
+                     : (size_t) json_object_object_length (value);
+
+  if (count)
+    json_put (info, key, json_object_get (value));
+}
+
 int import_finish (struct import *import, struct writer_report *ret_report, struct err *err)
 {
   struct writer *writer = &import->writer;
@@ -95,6 +130,9 @@ int import_finish (struct import *import, struct writer_report *ret_report, stru
   json_set_int (import->info, "files", (int64_t) report->files);
   json_set_int (import->info, "directories", (int64_t) report->directories);
   json_set_int (import->info, "bytes", (int64_t) report->bytes);
+  put_if_any (import->info, "verified", import->verified);
+  put_if_any (import->info, "version", import->version);
+  put_if_any (import->info, "guest", import->guest);
   autoclose int lock_fd = fd_open (import->template_fd, "lock", O_WRONLY | O_CREAT, 0600);
   if (lock_fd < 0)
     return err_errno (err, "create the lock of the template");
@@ -114,14 +152,16 @@ void import_drop (struct import *import)
 {
   int saved = errno;
   int fds[] = {import->template_fd, import->generation_fd, import->tree_fd, import->temp_fd};
+  json_object *objects[] = {import->info, import->verified, import->version, import->guest};
   bool unfinished = import->staging.root != NULL;
 
   writer_release (&import->writer);
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     if (fds[i] >= 0)
       close (fds[i]);
-  if (import->info)
-    json_object_put (import->info);
+  for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
+    if (objects[i])
+      json_object_put (objects[i]);
   if (unfinished) {
     autoerr struct err err = {0};
     struct gc_result freed;
@@ -133,22 +173,4 @@ void import_drop (struct import *import)
   }
   *import = (struct import) IMPORT_INIT;
   errno = saved;
-}
-
-int import_source (struct vroot *root, const char *name, const char *source,
-                   struct writer_report *ret_report, struct err *err)
-{
-  bool is_stdin = strcmp (source, "-") == 0;
-  autoclose int fd = is_stdin ? dup (STDIN_FILENO) : open (source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  autoimport struct import import = IMPORT_INIT;
-
-  if (fd < 0)
-    return err_errno (err, "open %s", source);
-  if (is_stdin && isatty (fd))
-    return err_code (err, ERR_USAGE, "an archive is expected on stdin, which is a terminal");
-  if (import_begin (root, name, is_stdin ? "stdin" : source, &import, err) < 0)
-    return -err->code;
-  if (import_fill (&import, fd, err) < 0)
-    return err_wrap (err, "%s", is_stdin ? "stdin" : source);
-  return import_finish (&import, ret_report, err);
 }

@@ -8,6 +8,26 @@
 #include "guest/root.h"
 #include "template/writer.h"
 
+struct definition;
+struct import;
+
+/* What the command line adds; zero is the default. Everything is borrowed. */
+struct import_options {
+  const char *creds; /* "USER:PASSWORD" for the source's host; kept nowhere */
+  bool no_steps;     /* leave the definition's steps out */
+  /* Runs the definition's steps, a list of commands, in the new tree, as a transaction; what they
+   * leave is the tree. NULL: a definition with steps is refused. */
+  int (*run_steps) (void *data, struct import *import, json_object *steps, struct err *err);
+  void *data;
+};
+
+/* What vouches for what was fetched. */
+enum import_vouch {
+  IMPORT_VOUCH_DIGEST,    /* it is what whoever gave the digest meant */
+  IMPORT_VOUCH_SIGNATURE, /* a key that the administrator trusts, or a digest in the definition
+                             itself, says so: enough for require_signature */
+};
+
 struct import {
   struct vroot *root;     /* borrowed */
   const char *name;       /* borrowed */
@@ -18,6 +38,12 @@ struct import {
   int tree_fd;            /* owned */
   int temp_fd;            /* owned: scratch space in staging, on the same file system */
   json_object *info;      /* owned: becomes template.json; more may be put in before the end */
+  json_object *verified;  /* owned: "verified" of it, a list */
+  json_object *version;   /* owned: "version" of it, by which something newer is known */
+  json_object *guest;     /* owned: "guest" of it, what the source says of guests' settings; the
+                             definition's go over them */
+  bool vouched;           /* by IMPORT_VOUCH_SIGNATURE */
+  const struct import_options *options; /* borrowed; never NULL */
 };
 #define autoimport __attribute__ ((cleanup (import_drop)))
 #define IMPORT_INIT                                                                                \
@@ -41,8 +67,19 @@ int import_finish (struct import *import, struct writer_report *ret_report, stru
  * the next command does what could not be done here. */
 void import_drop (struct import *import);
 
-/* All of it, for SOURCE as the command line has it: a path, or "-" for an archive on stdin. */
-int import_source (struct vroot *root, const char *name, const char *source,
-                   struct writer_report *ret_report, struct err *err);
+/* For kinds of sources, while they fetch.
+ *
+ * What was verified, as an entry of "verified": @what ("archive", "SHA256SUMS"), @how ("sha256",
+ * "openpgp", "minisign", …), and by which digest or key. */
+void import_note_verified (struct import *import, enum import_vouch vouch, const char *what,
+                           const char *how, const char *by);
+/* A member of "version": "etag", "last_modified", "digest", …, NULL is left out. */
+void import_note_version (struct import *import, const char *key, const char *value);
+
+/* All of it: the template @name of @definition. "definition" of template.json is the definition's
+ * object, so that it can be made again. @options may be NULL. */
+int import_definition (struct vroot *root, const char *name, const struct definition *definition,
+                       const struct import_options *options, struct writer_report *ret_report,
+                       struct err *err);
 
 #endif

@@ -12,15 +12,21 @@ static int open_template (struct vroot *root, const char *name, struct build_sou
                           struct err *err)
 {
   struct template *template = NULL;
+  json_object *guest = NULL;
 
   if (template_open (root, name, 0, &template, err) < 0)
     return -err->code;
+  if (json_get_object (template->info, "guest", &guest, err) < 0) {
+    template_close (template);
+    return err_wrap (err, "template %s", name);
+  }
   *ret_source = (struct build_source){
       .label = xasprintf ("template:%s", name),
       .layers = {.tree_fd = template->tree_fd, .private_fd = -1},
       .template = template->name,
       .generation = template->generation,
-      .guest_fd = -1,
+      .config = guest,
+      .guest_fd = template->fd,
       .owner = template,
       .private_fd = -1,
       .tree_fd = -1,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Definitions of templates, and the list of sources of a new system. */
 #include "template/bootstrap.h"
+#include "template/definition.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
@@ -14,7 +15,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (strlen (sources) > (1 << 20))
     abort ();
   if (definition_parse ((const char *) data, size, "input", &definition, &err) == 0 &&
-      (!definition.suite || definition.suite[0] == '-'))
+      (!definition.kind || !definition.source))
     abort ();
   return 0;
 }

@@ -3,6 +3,8 @@
 #include "test.h"
 #include "template/acl.h"
 #include "template/bootstrap.h"
+#include "template/definition.h"
+#include "template/kind.h"
 #include "template/path.h"
 #include <archive.h>
 #include <limits.h>
@@ -179,10 +181,36 @@ static void definitions_are_read (void **state)
   (void) state;
   assert_int_equal (definition_parse (text, strlen (text), "x", &definition, &err), 0);
   assert_string_equal (definition.description, "d");
-  assert_string_equal (definition.suite, "bookworm");
-  assert_string_equal (definition.variant, "apt");
-  assert_int_equal (definition.include.count, 2);
-  assert_true (definition.updates);
+  assert_ptr_equal (definition.kind, &kind_bootstrap);
+  const struct bootstrap *bootstrap = definition.source;
+  assert_string_equal (bootstrap->suite, "bookworm");
+  assert_string_equal (bootstrap->variant, "apt");
+  assert_int_equal (bootstrap->include.count, 2);
+  assert_true (bootstrap->updates);
+}
+
+static void all_that_is_wrong_is_told_at_once (void **state)
+{
+  static const char text[] =
+      "{\"description\": 7, \"source\": {\"type\": \"bootstrap\", \"suite\": \"--x\", "
+      "\"include\": [\"good\", \"-bad\"], \"varant\": \"apt\"}, \"cleanup\": [\"/a/../b\"], "
+      "\"steps\": [\"true\", [1]], \"policy\": [\"private /x\", \"nonsense\"], "
+      "\"guest\": {\"inti\": \"none\"}}";
+  static const char *const paths[] = {"description",       "source",    "source.suite",
+                                      "source.include[1]", "guest",     "policy[1]",
+                                      "steps[1]",          "cleanup[0]"};
+  autojson json_object *object = NULL;
+  autodefinition struct definition definition = {0};
+  autocheck struct check check = CHECK_INIT;
+  autoerr struct err err = {0};
+
+  (void) state;
+  assert_int_equal (json_parse_object (text, strlen (text), "x", &object, &err), 0);
+  definition_check (object, &check, &definition);
+  assert_null (definition.object);
+  assert_int_equal (check.count, sizeof paths / sizeof *paths);
+  for (size_t i = 0; i < check.count; i++)
+    assert_string_equal (check.problems[i].path, paths[i]);
 }
 
 static void bad_definitions_are_refused (void **state)
@@ -250,6 +278,7 @@ int main (void)
       cmocka_unit_test (acls_with_names_only_are_refused),
       cmocka_unit_test (definitions_are_read),
       cmocka_unit_test (bad_definitions_are_refused),
+      cmocka_unit_test (all_that_is_wrong_is_told_at_once),
       cmocka_unit_test (hidden_sources_are_shown_again),
       cmocka_unit_test (missing_sources_are_derived),
   };
