@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "root.h"
 #include "tree/overlay.h"
+#include "util/conf.h"
 #include "util/fd.h"
 #include "util/lock.h"
 #include <inttypes.h>
 #include <sys/random.h>
 #include <sys/xattr.h>
-
-#define CONF_PATH SYSCONFDIR "/vguest/vguest.conf"
-
-/* The "root" of vguest.conf; NULL when the file or the key is missing. The caller's string. */
-static int configured_path (char **ret_path, struct err *err)
-{
-  static const char *const keys[] = {"root", "runtime", NULL};
-  autojson json_object *conf = NULL;
-  const char *path = NULL;
-
-  *ret_path = NULL;
-  if (access (CONF_PATH, F_OK) < 0)
-    return errno == ENOENT ? 0 : err_errno (err, "read %s", CONF_PATH);
-  if (json_read_file (AT_FDCWD, CONF_PATH, CONF_PATH, &conf, err) < 0)
-    return -err->code;
-  if (json_check_keys (conf, keys, CONF_PATH, err) < 0)
-    return -err->code;
-  if (json_get_string (conf, "root", NULL, &path, err) < 0)
-    return err_wrap (err, CONF_PATH);
-  if (path)
-    *ret_path = xstrdup (path);
-  return 0;
-}
 
 static int choose_path (const char *option, char **ret_path, struct err *err)
 {
@@ -39,7 +17,7 @@ static int choose_path (const char *option, char **ret_path, struct err *err)
     path = xstrdup (option);
   else if (env && *env)
     path = xstrdup (env);
-  else if (configured_path (&path, err) < 0)
+  else if (conf_string ("root", &path, err) < 0)
     return -err->code;
   else if (!path)
     path = xstrdup (ROOT_DEFAULT);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "runtime.h"
 #include "container.h"
+#include "util/conf.h"
 #include "util/fd.h"
 #include <sys/mount.h>
 
-#define CONF_PATH SYSCONFDIR "/vguest/vguest.conf"
 #define CACHE_NAME ".runtime.json"
 #define PROGRAM_DIRS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -224,28 +224,25 @@ static int choose_from (struct vroot *root, int dir_fd, struct candidates *candi
     return err_code (err, EOPNOTSUPP,
                      "no OCI runtime works on this host: install crun or runc, or name one as "
                      "\"runtime\" in %s. Tried:%s",
-                     CONF_PATH, strbuf_str (&candidates->tried));
+                     conf_path (), strbuf_str (&candidates->tried));
   return candidates->news ? json_write_file (dir_fd, CACHE_NAME, candidates->cache, err) : 0;
 }
 
 /* "auto", "crun", "runc" or a path: the caller's string. NULL with @err set. */
 static char *configured (struct guest *guest, struct err *err)
 {
-  autojson json_object *conf = NULL;
+  autofree char *host = NULL;
   const char *value = NULL;
 
   if (json_get_string (guest->config, "runtime", NULL, &value, err) < 0) {
     err_wrap (err, "guest %s, config.json", guest->name);
     return NULL;
   }
-  if (!value && access (CONF_PATH, F_OK) == 0 &&
-      (json_read_file (AT_FDCWD, CONF_PATH, CONF_PATH, &conf, err) < 0 ||
-       json_get_string (conf, "runtime", NULL, &value, err) < 0)) {
-    err_wrap (err, CONF_PATH);
-    return NULL;
+  if (!value) {
+    if (conf_string ("runtime", &host, err) < 0)
+      return NULL;
+    value = host ? host : "auto";
   }
-  if (!value)
-    value = "auto";
   if (value[0] != '/' && strcmp (value, "auto") != 0 && strcmp (value, "crun") != 0 &&
       strcmp (value, "runc") != 0) {
     err_code (err, ERR_USAGE,
