@@ -3,9 +3,34 @@
 #include "cmd.h"
 #include "template/template.h"
 
+static const char *member (json_object *object, const char *key)
+{
+  const char *text = json_object_get_string (json_object_object_get (object, key));
+
+  return text ? text : "?";
+}
+
+/* "SHA256SUMS: openpgp FINGERPRINT", a line each. */
+static void print_verified (json_object *list)
+{
+  for (size_t i = 0; i < json_object_array_length (list); i++) {
+    json_object *entry = json_object_array_get_idx (list, i);
+
+    if (json_object_is_type (entry, json_type_object))
+      printf ("%-13s %s: %s %s\n", i ? "" : "verified:", member (entry, "what"),
+              member (entry, "how"), member (entry, "by"));
+  }
+}
+
+/* What has members of its own is for programs. */
 static void print_member (const char *key, json_object *value)
 {
-  if (strcmp (key, "format") == 0 || json_object_is_type (value, json_type_object))
+  if (strcmp (key, "verified") == 0 && json_object_is_type (value, json_type_array)) {
+    print_verified (value);
+    return;
+  }
+  if (strcmp (key, "format") == 0 || json_object_is_type (value, json_type_object) ||
+      json_object_is_type (value, json_type_array))
     return;
   if (strcmp (key, "bytes") == 0) {
     autofree char *size = format_bytes ((uint64_t) json_object_get_int64 (value));
@@ -41,5 +66,7 @@ int cmd_template_info (struct context *context, int argc, char **argv, struct er
   {
     print_member (key, value);
   }
+  if (!json_object_object_get (template->info, "verified"))
+    printf ("%-13s %s\n", "verified:", "nothing");
   return 0;
 }

@@ -8,6 +8,9 @@ static void print_warnings (const struct writer_report *report)
     print_warning ("leading \"/\" was removed from the names in the archive");
   if (report->sockets)
     print_warning ("%" PRIu64 " sockets were left out", report->sockets);
+  if (report->devices)
+    print_warning ("%" PRIu64 " device nodes were left out; \"devices\" or --devices keeps them",
+                   report->devices);
   if (report->mounts)
     print_warning ("what is mounted in %" PRIu64 " places below the source was left out",
                    report->mounts);
@@ -31,6 +34,7 @@ int template_report_print (const struct context *context, const char *name,
     json_set_int (object, "published", (int64_t) report->published);
     json_set_int (object, "linked", (int64_t) report->linked);
     json_set_int (object, "sockets_left_out", (int64_t) report->sockets);
+    json_set_int (object, "devices_left_out", (int64_t) report->devices);
     json_set_int (object, "mounts_left_out", (int64_t) report->mounts);
     json_set_int (object, "not_shared", (int64_t) report->apart);
     print_json (object);

@@ -42,6 +42,27 @@ int entry_set_xattr (struct entry *entry, const char *name, const void *value, s
   return 0;
 }
 
+bool entry_is_harmless (const struct entry *entry)
+{
+  /* null, zero, full, random, urandom; tty, console, ptmx; fuse and tun, which have drivers of
+   * their own checks; and terminals. */
+  static const struct {
+    unsigned major, first, last;
+  } usual[] = {{1, 3, 3},      {1, 5, 5},     {1, 7, 9},
+               {5, 0, 2},      {4, 0, 63},    {136, 0, UINT32_MAX},
+               {10, 200, 200}, {10, 229, 229}};
+
+  if (S_ISBLK (entry->mode))
+    return false;
+  if (!S_ISCHR (entry->mode))
+    return true;
+  for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+    if (major (entry->rdev) == usual[i].major && minor (entry->rdev) >= usual[i].first &&
+        minor (entry->rdev) <= usual[i].last)
+      return true;
+  return false;
+}
+
 int entry_check (const struct entry *entry, struct err *err)
 {
   if (S_ISCHR (entry->mode) && entry->rdev == makedev (0, 0))

@@ -27,6 +27,9 @@ int entry_set_xattr (struct entry *entry, const char *name, const void *value, s
 /* Refuses what a tree must not have: the device 0/0, which is a whiteout. */
 int entry_check (const struct entry *entry, struct err *err);
 
+/* Is it no device node, or one that every container has, such as /dev/null or a terminal? */
+bool entry_is_harmless (const struct entry *entry);
+
 /* Gives the directory open at @fd owner, mode, attributes and time of @entry. */
 int entry_apply_directory (const struct entry *entry, int fd, struct err *err);
 

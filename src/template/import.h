@@ -24,8 +24,8 @@ struct import_options {
 /* What vouches for what was fetched. */
 enum import_vouch {
   IMPORT_VOUCH_DIGEST,    /* it is what whoever gave the digest meant */
-  IMPORT_VOUCH_SIGNATURE, /* a key that the administrator trusts, or a digest in the definition
-                             itself, says so: enough for require_signature */
+  IMPORT_VOUCH_SIGNATURE, /* a key that the administrator trusts says so: what require_signature
+                             asks for */
 };
 
 struct import {

@@ -5,6 +5,7 @@
  */
 static const struct source_kind *const kinds[] = {
     &kind_bootstrap,
+    &kind_http,
     &kind_dir,
     &kind_file,
 };
@@ -13,18 +14,22 @@ enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 const struct source_kind *kind_by_name (const char *name)
 {
+  /* The one kind that people know by two names. */
+  const char *known = strcmp (name, "https") == 0 ? "http" : name;
+
   for (size_t i = 0; i < KINDS; i++)
-    if (strcmp (kinds[i]->name, name) == 0)
+    if (strcmp (kinds[i]->name, known) == 0)
       return kinds[i];
   return NULL;
 }
 
 const char *const *kind_names (void)
 {
-  static const char *names[KINDS + 1];
+  static const char *names[KINDS + 2];
 
   for (size_t i = 0; i < KINDS; i++)
     names[i] = kinds[i]->name;
+  names[KINDS] = "https";
   return names;
 }
 

@@ -3,6 +3,7 @@
 #include "import.h"
 #include "template/definition.h"
 #include "template/kind.h"
+#include "util/conf.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
 
@@ -42,13 +43,32 @@ static int run_steps (struct import *import, const struct definition *definition
   return options->run_steps (options->data, import, definition->steps, err);
 }
 
+/* Does the host's policy ask for a signature? */
+static int global_policy (bool *ret_required, struct err *err)
+{
+  autojson json_object *conf = NULL;
+
+  if (conf_read (&conf, err) < 0)
+    return -err->code;
+  if (json_get_bool (conf, "require_signature", false, ret_required, err) < 0)
+    return conf_wrap (err);
+  return 0;
+}
+
 static int check_trust (const struct import *import, const struct definition *definition,
                         struct err *err)
 {
-  if (!definition->require_signature || definition->kind->local || import->vouched)
+  bool required = false;
+
+  if (definition->kind->local || import->vouched)
+    return 0;
+  if (!definition->require_signature && global_policy (&required, err) < 0)
+    return -err->code;
+  if (!definition->require_signature && !required)
     return 0;
   return err_code (err, EBADMSG,
-                   "refused: a signature is required, and none vouches for what was fetched");
+                   "refused: %s requires a signature, and none vouches for what was fetched",
+                   required ? conf_path () : "the definition");
 }
 
 int import_definition (struct vroot *root, const char *name, const struct definition *definition,

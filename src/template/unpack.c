@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "unpack.h"
 #include "template/acl.h"
+#include "template/net.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
-#include "util/progress.h"
 #include <archive.h>
+#include <inttypes.h>
 
 enum { READ_SIZE = 256 << 10 };
 
 struct input {
-  int fd;
+  const struct unpack_input *from;
+  struct err *err;         /* of from->read; has priority over what libarchive says of it */
+  struct archive *archive; /* borrowed */
+  uint64_t start_us;
   uint64_t done;
-  uint64_t total; /* 0: not known */
-  char *buffer;   /* owned; READ_SIZE bytes */
+  uint64_t total;   /* 0: not known */
+  uint64_t written; /* into files */
+  char *buffer;     /* owned; READ_SIZE bytes; NULL with from->read */
 };
 
 static void cleanup_archive (struct archive **archive)
@@ -22,43 +28,77 @@ static void cleanup_archive (struct archive **archive)
 }
 #define autoarchive __attribute__ ((cleanup (cleanup_archive)))
 
-static int archive_err (struct archive *archive, struct err *err)
+static int archive_err (struct input *input, struct err *err)
 {
-  const char *text = archive_error_string (archive);
+  const char *text = archive_error_string (input->archive);
 
   if (interrupt_check (err) < 0)
     return -err->code;
+  if (input->err->code)
+    return err_code (err, input->err->code, "%s", err_text (input->err));
   return err_code (err, EBADMSG, "read the archive: %s", text ? text : "unknown error");
+}
+
+/* Decompressing is bounded here, as it may go on and on without anything that is written. */
+static int check_size (struct input *input, struct err *err)
+{
+  la_int64_t bytes = archive_filter_bytes (input->archive, 0);
+  uint64_t unpacked =
+      bytes > 0 && (uint64_t) bytes > input->written ? (uint64_t) bytes : input->written;
+  uint64_t maximum = input->from->max_unpacked;
+
+  if (maximum && unpacked > maximum)
+    return err_code (err, EFBIG, "refused: it unpacks to more than %" PRIu64 " bytes", maximum);
+  if (!maximum && unpacked > UNPACK_FREE && unpacked / UNPACK_RATIO > input->done)
+    return err_code (err, EFBIG,
+                     "refused: it unpacks to more than %d times its size; \"max_unpacked\" allows "
+                     "that, up to a size",
+                     UNPACK_RATIO);
+  return 0;
+}
+
+static ssize_t read_fd (struct input *input, const void **ret_buffer)
+{
+  for (;;) {
+    ssize_t n = read (input->from->fd, input->buffer, READ_SIZE);
+
+    *ret_buffer = input->buffer;
+    /* libarchive itself would go on after a signal. */
+    if (n >= 0 || errno != EINTR || interrupt_pending ())
+      return n;
+  }
 }
 
 static la_ssize_t read_input (struct archive *archive, void *data, const void **ret_buffer)
 {
   struct input *input = data;
+  size_t len = 0;
+  ssize_t n;
 
-  for (;;) {
-    ssize_t n = read (input->fd, input->buffer, READ_SIZE);
-
-    if (n >= 0) {
-      input->done += (uint64_t) n;
-      if (input->total)
-        progress_show ("reading", input->done >> 20, input->total >> 20, "MiB");
-      else
-        progress_show ("reading", input->done >> 20, 0, "MiB");
-      *ret_buffer = input->buffer;
-      return n;
-    }
-    /* libarchive itself would go on after a signal. */
-    if (errno == EINTR && !interrupt_pending ())
-      continue;
-    archive_set_error (archive, errno, "%s", strerror (errno));
+  if (check_size (input, input->err) < 0) {
+    archive_set_error (archive, EFBIG, "too large");
     return -1;
   }
+  if (input->from->read) {
+    int ret = input->from->read (input->from->data, ret_buffer, &len, input->err);
+    n = ret < 0 ? -1 : ret ? (ssize_t) len : 0;
+    errno = ret < 0 ? EIO : 0;
+  } else {
+    n = read_fd (input, ret_buffer);
+    if (n > 0)
+      net_show ("reading", input->done + (uint64_t) n, input->total, input->start_us);
+  }
+  if (n < 0)
+    archive_set_error (archive, errno, "%s", strerror (errno));
+  else
+    input->done += (uint64_t) n;
+  return n;
 }
 
 static la_int64_t seek_input (struct archive *archive, void *data, la_int64_t offset, int whence)
 {
   struct input *input = data;
-  off_t at = lseek (input->fd, offset, whence);
+  off_t at = lseek (input->from->fd, offset, whence);
 
   if (at < 0) {
     archive_set_error (archive, errno, "seek: %s", strerror (errno));
@@ -92,15 +132,16 @@ static struct archive *open_archive (struct input *input, struct err *err)
 
   if (!archive)
     err_out_of_memory ();
+  input->archive = archive;
   choose_formats (archive);
   archive_read_set_read_callback (archive, read_input);
   archive_read_set_callback_data (archive, input);
-  if (fstat (input->fd, &st) == 0 && S_ISREG (st.st_mode)) {
+  if (!input->from->read && fstat (input->from->fd, &st) == 0 && S_ISREG (st.st_mode)) {
     input->total = (uint64_t) st.st_size;
     archive_read_set_seek_callback (archive, seek_input);
   }
   if (archive_read_open1 (archive) != ARCHIVE_OK) {
-    archive_err (archive, err);
+    archive_err (input, err);
     return NULL;
   }
   return steal_ptr (&archive);
@@ -143,7 +184,7 @@ static int convert_entry (struct archive_entry *from, struct entry *entry, struc
   return convert_xattrs (from, entry, err);
 }
 
-static int unpack_data (struct writer *writer, struct archive *archive, struct archive_entry *from,
+static int unpack_data (struct writer *writer, struct input *input, struct archive_entry *from,
                         struct err *err)
 {
   uint64_t end = 0;
@@ -152,16 +193,19 @@ static int unpack_data (struct writer *writer, struct archive *archive, struct a
     const void *data;
     size_t len;
     la_int64_t offset;
-    int ret = archive_read_data_block (archive, &data, &len, &offset);
+    int ret = archive_read_data_block (input->archive, &data, &len, &offset);
 
     if (ret == ARCHIVE_EOF)
       break;
     if (ret == ARCHIVE_RETRY)
       continue;
     if (ret != ARCHIVE_OK)
-      return archive_err (archive, err);
+      return archive_err (input, err);
     if (!len)
       continue;
+    input->written += len;
+    if (check_size (input, err) < 0)
+      return -err->code;
     if (offset < 0 || writer_file_data (writer, data, len, (uint64_t) offset, err) < 0)
       return err->code ? -err->code : err_code (err, EBADMSG, "a negative offset");
     end = (uint64_t) offset + len;
@@ -172,12 +216,12 @@ static int unpack_data (struct writer *writer, struct archive *archive, struct a
   return writer_file_end (writer, end, err);
 }
 
-static int unpack_file (struct writer *writer, struct archive *archive, struct archive_entry *from,
+static int unpack_file (struct writer *writer, struct input *input, struct archive_entry *from,
                         const char *path, const struct entry *entry, struct err *err)
 {
   if (writer_file_begin (writer, path, entry, err) < 0)
     return -err->code;
-  if (unpack_data (writer, archive, from, err) < 0) {
+  if (unpack_data (writer, input, from, err) < 0) {
     autofree char *quoted = path_quote (path);
 
     return err_wrap (err, "%s", quoted);
@@ -207,7 +251,7 @@ static const char *entry_symlink (struct archive_entry *from)
   return target ? target : archive_entry_symlink_utf8 (from);
 }
 
-static int unpack_entry (struct writer *writer, struct archive *archive, struct archive_entry *from,
+static int unpack_entry (struct writer *writer, struct input *input, struct archive_entry *from,
                          const char *path, struct err *err)
 {
   const char *target = entry_hardlink (from);
@@ -223,7 +267,7 @@ static int unpack_entry (struct writer *writer, struct archive *archive, struct 
   }
   if (target) {
     entry.mode = (entry.mode & 07777) | S_IFREG;
-    if (unpack_file (writer, archive, from, path, &entry, err) < 0)
+    if (unpack_file (writer, input, from, path, &entry, err) < 0)
       return -err->code;
     return writer_regroup (writer, target, err);
   }
@@ -231,7 +275,7 @@ static int unpack_entry (struct writer *writer, struct archive *archive, struct 
   case S_IFDIR:
     return writer_directory (writer, path, &entry, err);
   case S_IFREG:
-    return unpack_file (writer, archive, from, path, &entry, err);
+    return unpack_file (writer, input, from, path, &entry, err);
   case S_IFLNK:
     target = entry_symlink (from);
     return writer_symlink (writer, path, &entry, target ? target : "", err);
@@ -257,26 +301,53 @@ static bool only_charset (struct archive *archive)
   return text && strstr (text, "can't be converted from") != NULL;
 }
 
-int unpack_archive (struct writer *writer, int fd, struct err *err)
+static int unpack_entries (struct writer *writer, struct input *input, struct err *err)
 {
-  autofree char *buffer = xmalloc (READ_SIZE);
-  struct input input = {.fd = fd, .buffer = buffer};
-  autoarchive struct archive *archive = open_archive (&input, err);
   struct archive_entry *entry;
   int ret;
 
-  if (!archive)
-    return -err->code;
-  while ((ret = archive_read_next_header (archive, &entry)) != ARCHIVE_EOF) {
+  while ((ret = archive_read_next_header (input->archive, &entry)) != ARCHIVE_EOF) {
     if (ret == ARCHIVE_RETRY)
       continue;
-    if (ret != ARCHIVE_OK && !(ret == ARCHIVE_WARN && only_charset (archive)))
-      return archive_err (archive, err);
+    if (ret != ARCHIVE_OK && !(ret == ARCHIVE_WARN && only_charset (input->archive)))
+      return archive_err (input, err);
     const char *path = entry_path (entry);
     if (!path)
       return err_code (err, EBADMSG, "read the archive: an entry has no usable name");
-    if (unpack_entry (writer, archive, entry, path, err) < 0)
+    if (unpack_entry (writer, input, entry, path, err) < 0)
       return -err->code;
   }
   return 0;
+}
+
+int unpack_input (struct writer *writer, const struct unpack_input *from, struct err *err)
+{
+  autoerr struct err read_err = {0};
+  autofree char *buffer = from->read ? NULL : xmalloc (READ_SIZE);
+  struct input input = {.from = from, .err = &read_err, .buffer = buffer, .start_us = clock_us ()};
+  autoarchive struct archive *archive = open_archive (&input, err);
+
+  if (!archive)
+    return -err->code;
+  return unpack_entries (writer, &input, err);
+}
+
+int unpack_archive (struct writer *writer, int fd, struct err *err)
+{
+  struct unpack_input input = {.fd = fd};
+
+  return unpack_input (writer, &input, err);
+}
+
+bool unpack_needs_seek (const void *start, size_t len)
+{
+  static const struct {
+    const char *bytes;
+    size_t len;
+  } magics[] = {{"PK\3\4", 4}, {"PK\5\6", 4}, {"7z\xbc\xaf\x27\x1c", 6}};
+
+  for (size_t i = 0; i < sizeof magics / sizeof magics[0]; i++)
+    if (len >= magics[i].len && memcmp (start, magics[i].bytes, magics[i].len) == 0)
+      return true;
+  return false;
 }

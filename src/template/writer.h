@@ -21,6 +21,7 @@ struct writer_report {
   uint64_t linked;      /* files that were in the store already */
   uint64_t sockets;     /* left out */
   uint64_t mounts;      /* of a directory as source: left out */
+  uint64_t devices;     /* left out */
   uint64_t apart;       /* not shared because of an error */
   char *first_error;    /* owned; the text of the first of those, or NULL */
   bool absolute;        /* leading slashes were dropped from names */
@@ -41,6 +42,8 @@ struct writer {
   mode_t old_umask;
   bool replaced; /* an entry took the name of an earlier one: objects may have become unused */
   bool owned;    /* new files belong to 0:0 by themselves */
+  bool harmless; /* leave out device nodes by which a guest that may open them reaches hardware, or
+                    the kernel's memory; set it behind writer_start */
   bool labels;   /* the kernel's security module gives new files attributes */
   struct {
     int fd; /* owned; -1 when no file is being written */
@@ -66,7 +69,8 @@ int writer_directory (struct writer *writer, const char *path, const struct entr
 int writer_symlink (struct writer *writer, const char *path, const struct entry *entry,
                     const char *target, struct err *err);
 
-/* A device or a fifo; a socket is counted and left out. */
+/* A device or a fifo; a socket, and with @writer->harmless a device that is none of the usual ones
+ * of containers, is counted and left out. */
 int writer_special (struct writer *writer, const char *path, const struct entry *entry,
                     struct err *err);
 

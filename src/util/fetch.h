@@ -190,6 +190,9 @@ int fetch_stream_open (struct fetch *fetch, struct fetch_request *request,
 int fetch_stream_read (struct fetch_stream *stream, const void **ret_data, size_t *ret_len,
                        struct err *err);
 
+/* Bytes of the whole, once something was read; FETCH_SIZE_UNKNOWN when the server does not say. */
+uint64_t fetch_stream_total (const struct fetch_stream *stream);
+
 /* Ends it; early, too. Takes NULL. Before fetch_close. */
 void fetch_stream_close (struct fetch_stream *stream);
 

@@ -75,6 +75,11 @@ int fetch_stream_read (struct fetch_stream *stream, const void **ret_data, size_
   return 1;
 }
 
+uint64_t fetch_stream_total (const struct fetch_stream *stream)
+{
+  return stream->transfer.total;
+}
+
 void fetch_stream_close (struct fetch_stream *stream)
 {
   if (!stream)

@@ -39,7 +39,7 @@ names_options () {
     case $option in root | json | quiet | no-wait | help) continue ;; esac
     grep -q -E -e "^\.(It|Op|Nm|Fl).* -$option( |$)" "$SOURCE_DIR/man/$page" ||
       missing="$missing --$option"
-  done < <("$@" --help | sed -n 's/^ .*--\([a-z-]*\).*/\1/p')
+  done < <("$@" --help | sed -n 's/^ .*--\([a-z0-9-]*\).*/\1/p')
   [ -z "$missing" ] || {
     echo "$page lacks the options of $*:$missing"
     return 1
