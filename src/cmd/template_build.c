@@ -2,6 +2,7 @@
 /* vtemplate build NAME */
 #include "cmd.h"
 #include "cmd/template_report.h"
+#include "cmd/template_run.h"
 #include "template/definition.h"
 #include "template/import.h"
 #include "util/json.h"
@@ -19,6 +20,7 @@ int cmd_template_build (struct context *context, int argc, char **argv, struct e
       "Usage: vtemplate build [OPTION…] NAME\n"
       "Makes the template NAME from the definition of that name, such as debian-12.\n";
   autoroot struct vroot *root = NULL;
+  const struct import_options import = {.run_steps = template_run_steps};
   autojson json_object *object = NULL;
   autofree char *path = NULL;
   autodefinition struct definition definition = {0};
@@ -36,7 +38,7 @@ int cmd_template_build (struct context *context, int argc, char **argv, struct e
     json_set_bool (source, "updates", true);
   if (definition_from_object (object, path, &definition, err) < 0 ||
       context_open_root (context, /* write= */ true, &root, err) < 0 ||
-      import_definition (root, argv[first], &definition, NULL, &report, err) < 0)
+      import_definition (root, argv[first], &definition, &import, &report, err) < 0)
     return -err->code;
   return template_report_print (context, argv[first], &report);
 }

@@ -45,18 +45,21 @@ static void print_member (const char *key, json_object *value)
 int cmd_template_info (struct context *context, int argc, char **argv, struct err *err)
 {
   static const struct option_spec none[] = {{NULL, 0, NULL, NULL, NULL, NULL, NULL}};
-  static const char usage[] = "Usage: vtemplate info [OPTION…] NAME\n"
+  static const char usage[] = "Usage: vtemplate info [OPTION…] NAME[@GENERATION]\n"
                               "Tells what a template is and where it comes from.\n";
   autoroot struct vroot *root = NULL;
   autotemplate struct template *template = NULL;
+  autofree char *name = NULL;
+  unsigned generation = 0;
   int first, dashes;
 
   if (options_parse (context, none, false, usage, argc, argv, &first, &dashes, err) < 0)
     return -err->code;
   if (argc - first != 1)
     return err_code (err, ERR_USAGE, "the name of a template is expected; see --help");
-  if (context_open_root (context, /* write= */ false, &root, err) < 0 ||
-      template_open (root, argv[first], 0, &template, err) < 0)
+  if (template_split (argv[first], &name, &generation, err) < 0 ||
+      context_open_root (context, /* write= */ false, &root, err) < 0 ||
+      template_open (root, name, generation, &template, err) < 0)
     return -err->code;
   if (context->json) {
     print_json (template->info);

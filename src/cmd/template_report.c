@@ -2,7 +2,7 @@
 #include "template_report.h"
 #include <inttypes.h>
 
-static void print_warnings (const struct writer_report *report)
+void template_report_warn (const struct writer_report *report)
 {
   if (report->absolute)
     print_warning ("leading \"/\" was removed from the names in the archive");
@@ -23,7 +23,7 @@ int template_report_print (const struct context *context, const char *name,
 {
   autofree char *bytes = format_bytes (report->bytes);
 
-  print_warnings (report);
+  template_report_warn (report);
   if (context->json) {
     autojson json_object *object = json_object_new_object ();
 

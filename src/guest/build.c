@@ -325,7 +325,10 @@ static int build_all (struct build *build, const struct names *names, struct bui
       progress_show ("clone", i, names->count, "guests");
     made += build_one (build, names->items[i], &results[i]) == 0;
   }
-  build_source_release (build->source);
+  /* A guest as source may be one that is replaced. A template stays locked, so that nobody takes
+   * its generation for one without guests before ours are there. */
+  if (build->source->layers.private_fd >= 0)
+    build_source_release (build->source);
   if (!made)
     return 0;
   if (fd_sync_fs (build->guests_fd, err) < 0 || interrupt_check (err) < 0)

@@ -34,31 +34,6 @@ static int open_unmounted (int dir_fd, const char *name, int flags)
   return (int) fd;
 }
 
-static int read_entry (int fd, int dir_fd, const char *name, const struct stat *st,
-                       struct entry *ret_entry, struct err *err)
-{
-  autoxattrs struct xattrs xattrs = {0};
-  autoentry struct entry entry = {
-      .mode = st->st_mode,
-      .uid = st->st_uid,
-      .gid = st->st_gid,
-      .rdev = st->st_rdev,
-      .mtime = st->st_mtim,
-  };
-
-  if (xattrs_read (fd, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
-    return -err->code;
-  for (size_t i = 0; i < xattrs.count; i++) {
-    const struct xattr *x = &xattrs.items[i];
-
-    if (entry_set_xattr (&entry, x->name, x->value, x->len, err) < 0)
-      return -err->code;
-  }
-  *ret_entry = entry;
-  entry.xattrs = (struct xattrs){0};
-  return 0;
-}
-
 /* The data between @at and @end. */
 static int copy_range (struct copy *copy, int fd, uint64_t at, uint64_t end, struct err *err)
 {
@@ -120,7 +95,7 @@ static int copy_file (struct copy *copy, int dir_fd, const char *name, struct er
     return err_errno (err, "stat it");
   if (!S_ISREG (st.st_mode))
     return err_code (err, ESTALE, "it changed while it was read");
-  if (read_entry (fd, -1, name, &st, &entry, err) < 0 ||
+  if (entry_read (fd, -1, name, &st, &entry, err) < 0 ||
       writer_file_begin (copy->writer, path, &entry, err) < 0)
     return -err->code;
   writer_file_clone (copy->writer, fd);
@@ -136,7 +111,7 @@ static int copy_node (struct copy *copy, int dir_fd, const char *name, const str
   const char *path = strbuf_str (&copy->path);
   autoentry struct entry entry = {0};
 
-  if (read_entry (-1, dir_fd, name, st, &entry, err) < 0)
+  if (entry_read (-1, dir_fd, name, st, &entry, err) < 0)
     return -err->code;
   if (!S_ISLNK (st->st_mode))
     return writer_special (copy->writer, path, &entry, err);
@@ -199,7 +174,7 @@ static int copy_directory (struct copy *copy, int fd, struct err *err)
 
   if (fstat (fd, &st) < 0)
     return err_errno (err, "stat it");
-  if (read_entry (fd, -1, NULL, &st, &entry, err) < 0 ||
+  if (entry_read (fd, -1, NULL, &st, &entry, err) < 0 ||
       writer_directory (copy->writer, strbuf_str (&copy->path), &entry, err) < 0 ||
       dirread_all (fd, &list, err) < 0)
     return -err->code;

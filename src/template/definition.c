@@ -235,6 +235,17 @@ static int no_such_definition (const char *name, struct err *err)
                    strbuf_str (&list));
 }
 
+bool definition_exists (const char *name)
+{
+  for (const char *const *dir = search_path (); *dir; dir++) {
+    autofree char *path = xasprintf ("%s/%s.json", *dir, name);
+
+    if (access (path, F_OK) == 0)
+      return true;
+  }
+  return false;
+}
+
 int definition_read (const char *name, const char *file, json_object **ret_object, char **ret_path,
                      struct err *err)
 {

@@ -37,6 +37,9 @@ struct definition {
 
 void definition_release (struct definition *definition);
 
+/* Is there a definition called @name in one of the standard places? */
+bool definition_exists (const char *name);
+
 /* Reads the file of @file, or with @file NULL of the definition called @name, as an object that is
  * not checked yet: the caller's. *@ret_path is the file's, the caller's. ERR_USAGE when there is
  * none, with those there are. */

@@ -63,6 +63,31 @@ bool entry_is_harmless (const struct entry *entry)
   return false;
 }
 
+int entry_read (int fd, int dir_fd, const char *name, const struct stat *st,
+                struct entry *ret_entry, struct err *err)
+{
+  autoxattrs struct xattrs xattrs = {0};
+  autoentry struct entry entry = {
+      .mode = st->st_mode,
+      .uid = st->st_uid,
+      .gid = st->st_gid,
+      .rdev = st->st_rdev,
+      .mtime = st->st_mtim,
+  };
+
+  if (xattrs_read (fd, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < xattrs.count; i++) {
+    const struct xattr *x = &xattrs.items[i];
+
+    if (entry_set_xattr (&entry, x->name, x->value, x->len, err) < 0)
+      return -err->code;
+  }
+  *ret_entry = entry;
+  entry.xattrs = (struct xattrs){0};
+  return 0;
+}
+
 int entry_check (const struct entry *entry, struct err *err)
 {
   if (S_ISCHR (entry->mode) && entry->rdev == makedev (0, 0))

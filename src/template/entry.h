@@ -24,6 +24,11 @@ void entry_release (struct entry *entry);
 int entry_set_xattr (struct entry *entry, const char *name, const void *value, size_t len,
                      struct err *err);
 
+/* What is known of the file open at @fd, or with -1 of @name in @dir_fd; @st is its stat. EINVAL
+ * for attributes as above. */
+int entry_read (int fd, int dir_fd, const char *name, const struct stat *st,
+                struct entry *ret_entry, struct err *err);
+
 /* Refuses what a tree must not have: the device 0/0, which is a whiteout. */
 int entry_check (const struct entry *entry, struct err *err);
 

@@ -45,8 +45,9 @@ static void describe (struct import *import, const char *source)
     stamp[0] = '\0';
   import->info = json_object_new_object ();
   json_set_int (import->info, "format", TEMPLATE_FORMAT);
-  json_set_string (import->info, "name", import->name);
-  json_set_int (import->info, "generation", 1);
+  if (import->name)
+    json_set_string (import->info, "name", import->name);
+  json_set_int (import->info, "generation", import->generation);
   json_set_string (import->info, "created", stamp);
   json_set_string (import->info, "source", source);
   import->verified = json_object_new_array ();
@@ -54,25 +55,74 @@ static void describe (struct import *import, const char *source)
   import->guest = json_object_new_object ();
 }
 
-int import_begin (struct vroot *root, const char *name, const char *source, struct import *import,
-                  struct err *err)
+static int start (struct import *import, const char *source, struct err *err)
 {
-  static const struct import_options defaults;
+  struct vroot *root = import->root;
+  char number[16];
 
-  import->root = root;
-  import->name = name;
-  import->options = &defaults;
-  if (template_check_new (root, name, err) < 0)
-    return -err->code;
   interrupt_install ();
+  snprintf (number, sizeof number, "%u", import->generation);
   describe (import, source);
   if (staging_make (root, "import", &import->staging, err) < 0 ||
       make_dir (import->staging.fd, "template", &import->template_fd, err) < 0 ||
       make_dir (import->staging.fd, "temp", &import->temp_fd, err) < 0 ||
-      make_dir (import->template_fd, "1", &import->generation_fd, err) < 0 ||
+      make_dir (import->template_fd, number, &import->generation_fd, err) < 0 ||
       make_dir (import->generation_fd, "tree", &import->tree_fd, err) < 0)
     return -err->code;
   return writer_start (root->store, import->tree_fd, import->temp_fd, &import->writer, err);
+}
+
+static const struct import_options default_options;
+
+static void init (struct import *import, struct vroot *root, const char *name)
+{
+  import->root = root;
+  import->name = name;
+  import->generation = 1;
+  import->options = &default_options;
+}
+
+int import_begin (struct vroot *root, const char *name, const char *source, struct import *import,
+                  struct err *err)
+{
+  init (import, root, name);
+  if (template_check_new (root, name, err) < 0)
+    return -err->code;
+  return start (import, source, err);
+}
+
+int import_begin_tree (struct vroot *root, const char *source, struct import *import,
+                       struct err *err)
+{
+  init (import, root, NULL);
+  return start (import, source, err);
+}
+
+int import_begin_next (struct vroot *root, const char *name, unsigned after, const char *source,
+                       struct import *import, struct err *err)
+{
+  autofree char *what = xasprintf ("the update of the template %s", name);
+  autogenerations struct generations generations = {0};
+  autoclose int lock_fd = -1;
+
+  init (import, root, name);
+  if (name_check (name, "template", err) < 0 ||
+      template_lock (root, name, LOCK_SHARED, &import->beside_fd, &lock_fd, err) < 0)
+    return -err->code;
+  /* Not held while we wait: the one we wait for may want it exclusively. */
+  cleanup_close (&lock_fd);
+  lock_fd = -1;
+  if (lock_acquire (import->beside_fd, "updating", LOCK_EXCLUSIVE, root->no_wait, what,
+                    root->on_wait, &import->updating_fd, err) < 0 ||
+      template_generations (import->beside_fd, &generations, err) < 0)
+    return err_wrap (err, "template %s", name);
+  unsigned newest = generations.count ? generations.items[generations.count - 1] : 0;
+  if (newest != after)
+    return err_code (err, ERR_NOTHING,
+                     "the generation %u of the template %s was made by somebody else meanwhile",
+                     newest, name);
+  import->generation = newest + 1;
+  return start (import, source, err);
 }
 
 int import_fill (struct import *import, int fd, struct err *err)
@@ -88,8 +138,7 @@ int import_fill (struct import *import, int fd, struct err *err)
   return unpack_archive (&import->writer, fd, err);
 }
 
-/* From here on nothing is left to take back. */
-static int rename_into_place (struct import *import, struct err *err)
+static int publish_new (struct import *import, struct err *err)
 {
   struct vroot *root = import->root;
 
@@ -105,6 +154,34 @@ static int rename_into_place (struct import *import, struct err *err)
   return 0;
 }
 
+/* Under a lock, so that the template is not deleted meanwhile. */
+static int publish_beside (struct import *import, struct err *err)
+{
+  autoclose int name_fd = -1, lock_fd = -1;
+  struct stat before, now;
+  char number[16];
+
+  if (template_lock (import->root, import->name, LOCK_SHARED, &name_fd, &lock_fd, err) < 0)
+    return -err->code;
+  if (fstat (import->beside_fd, &before) < 0 || fstat (name_fd, &now) < 0)
+    return err_errno (err, "stat templates/%s", import->name);
+  if (before.st_ino != now.st_ino)
+    return err_code (err, ESTALE, "the template %s was deleted, and made anew, meanwhile",
+                     import->name);
+  snprintf (number, sizeof number, "%u", import->generation);
+  if (fd_rename (import->template_fd, number, name_fd, number, RENAME_NOREPLACE) < 0)
+    return err_errno (err, "move the generation to templates/%s/%s", import->name, number);
+  if (fsync (name_fd) < 0)
+    return err_errno (err, "sync templates/%s", import->name);
+  return 0;
+}
+
+/* From here on nothing is left to take back. */
+static int rename_into_place (struct import *import, struct err *err)
+{
+  return import->beside_fd >= 0 ? publish_beside (import, err) : publish_new (import, err);
+}
+
 /* A list or an object that is not empty. */
 static void put_if_any (json_object *info, const char *key, json_object *value)
 {
@@ -116,16 +193,23 @@ static void put_if_any (json_object *info, const char *key, json_object *value)
     json_put (info, key, json_object_get (value));
 }
 
+int import_complete (struct import *import, struct err *err)
+{
+  if (writer_finish (&import->writer, err) < 0)
+    return -err->code;
+  progress_clear ();
+  return 0;
+}
+
 int import_finish (struct import *import, struct writer_report *ret_report, struct err *err)
 {
   struct writer *writer = &import->writer;
   struct writer_report *report = &writer->report;
 
-  if (writer_finish (writer, err) < 0)
+  if (import_complete (import, err) < 0)
     return -err->code;
   if (!report->files)
     return err_code (err, EINVAL, "the source has no files");
-  progress_clear ();
   describe_tree (import->tree_fd, import->info);
   json_set_int (import->info, "files", (int64_t) report->files);
   json_set_int (import->info, "directories", (int64_t) report->directories);
@@ -151,7 +235,8 @@ int import_finish (struct import *import, struct writer_report *ret_report, stru
 void import_drop (struct import *import)
 {
   int saved = errno;
-  int fds[] = {import->template_fd, import->generation_fd, import->tree_fd, import->temp_fd};
+  int fds[] = {import->template_fd, import->generation_fd, import->tree_fd,
+               import->temp_fd,     import->beside_fd,     import->updating_fd};
   json_object *objects[] = {import->info, import->verified, import->version, import->guest};
   bool unfinished = import->staging.root != NULL;
 

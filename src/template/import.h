@@ -15,6 +15,8 @@ struct import;
 struct import_options {
   const char *creds; /* "USER:PASSWORD" for the source's host; kept nowhere */
   bool no_steps;     /* leave the definition's steps out */
+  unsigned after;    /* make the generation behind this one of a template that is there; 0: a new
+                        template */
   /* Runs the definition's steps, a list of commands, in the new tree, as a transaction; what they
    * leave is the tree. NULL: a definition with steps is refused. */
   int (*run_steps) (void *data, struct import *import, json_object *steps, struct err *err);
@@ -30,7 +32,10 @@ enum import_vouch {
 
 struct import {
   struct vroot *root;     /* borrowed */
-  const char *name;       /* borrowed */
+  const char *name;       /* borrowed; NULL: only a tree, for guests */
+  unsigned generation;    /* its number: 1 for a new template */
+  int beside_fd;          /* owned: templates/NAME, which gets it beside the others; -1: new */
+  int updating_fd;        /* owned: the lock of those who make the next generation; or -1 */
   struct staging staging; /* owned */
   struct writer writer;   /* owned */
   int template_fd;        /* owned: what becomes templates/NAME */
@@ -48,8 +53,8 @@ struct import {
 #define autoimport __attribute__ ((cleanup (import_drop)))
 #define IMPORT_INIT                                                                                \
   {                                                                                                \
-    .staging.fd = -1, .writer.file.fd = -1, .template_fd = -1, .generation_fd = -1, .tree_fd = -1, \
-    .temp_fd = -1                                                                                  \
+    .beside_fd = -1, .updating_fd = -1, .staging.fd = -1, .writer.file.fd = -1, .template_fd = -1, \
+    .generation_fd = -1, .tree_fd = -1, .temp_fd = -1                                              \
   }
 
 /* Starts the template @name in @import, which is IMPORT_INIT; @source says for people where it
@@ -57,10 +62,23 @@ struct import {
 int import_begin (struct vroot *root, const char *name, const char *source, struct import *import,
                   struct err *err);
 
+/* The same for the generation behind @after of the template @name, which is there. Waits until
+ * nobody else makes one; ERR_NOTHING when somebody just did. ERR_NO_GUEST, ERR_LOCKED as with
+ * template_open. */
+int import_begin_next (struct vroot *root, const char *name, unsigned after, const char *source,
+                       struct import *import, struct err *err);
+
+/* The same for a tree that becomes no template: guests are made from it. */
+int import_begin_tree (struct vroot *root, const char *source, struct import *import,
+                       struct err *err);
+
 /* Fills the tree from an archive or a directory, chosen by what @fd is. */
 int import_fill (struct import *import, int fd, struct err *err);
 
-/* Publishes the template. @ret_report is the caller's, with first_error. */
+/* Completes the tree; import_finish begins with it. */
+int import_complete (struct import *import, struct err *err);
+
+/* Publishes the template, or the generation. @ret_report is the caller's, with first_error. */
 int import_finish (struct import *import, struct writer_report *ret_report, struct err *err);
 
 /* Takes back what was not finished, objects included. For autoimport: keeps errno, forgets errors;
@@ -76,8 +94,13 @@ void import_note_verified (struct import *import, enum import_vouch vouch, const
 /* A member of "version": "etag", "last_modified", "digest", …, NULL is left out. */
 void import_note_version (struct import *import, const char *key, const char *value);
 
-/* All of it: the template @name of @definition. "definition" of template.json is the definition's
- * object, so that it can be made again. @options may be NULL. */
+/* From import_begin up to what comes before import_finish: the tree of @definition in @import,
+ * which is IMPORT_INIT. @name is NULL for a tree that becomes no template. "definition" of
+ * template.json is the definition's object, so that it can be made again. @options may be NULL. */
+int import_fetch (struct vroot *root, const char *name, const struct definition *definition,
+                  const struct import_options *options, struct import *import, struct err *err);
+
+/* All of it: the template @name of @definition. @options may be NULL. */
 int import_definition (struct vroot *root, const char *name, const struct definition *definition,
                        const struct import_options *options, struct writer_report *ret_report,
                        struct err *err);

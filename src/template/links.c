@@ -226,5 +226,8 @@ int writer_recount (struct writer *writer, struct err *err)
   writer->report.files = 0;
   writer->report.directories = 0;
   writer->report.bytes = 0;
-  return each_entry (writer, writer->tree_fd, count_entry, err);
+  int ret = each_entry (writer, writer->tree_fd, count_entry, err);
+  /* More may come, and be finished again. */
+  u64table_release (&writer->moved);
+  return ret;
 }

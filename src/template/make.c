@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a definition to a template. */
 #include "import.h"
+#include "template/cleanup.h"
 #include "template/definition.h"
 #include "template/kind.h"
 #include "util/conf.h"
@@ -43,6 +44,14 @@ static int run_steps (struct import *import, const struct definition *definition
   return options->run_steps (options->data, import, definition->steps, err);
 }
 
+static int clean_up (struct import *import, const struct definition *definition, struct err *err)
+{
+  if (!definition->cleanup || !json_object_array_length (definition->cleanup))
+    return 0;
+  return import_complete (import, err) < 0 ? -err->code
+                                           : template_cleanup (import, definition->cleanup, err);
+}
+
 /* Does the host's policy ask for a signature? */
 static int global_policy (bool *ret_required, struct err *err)
 {
@@ -71,27 +80,47 @@ static int check_trust (const struct import *import, const struct definition *de
                    required ? conf_path () : "the definition");
 }
 
+static int begin (struct vroot *root, const char *name, const char *source,
+                  const struct import_options *options, struct import *import, struct err *err)
+{
+  if (!name)
+    return import_begin_tree (root, source, import, err);
+  if (options && options->after)
+    return import_begin_next (root, name, options->after, source, import, err);
+  return import_begin (root, name, source, import, err);
+}
+
+int import_fetch (struct vroot *root, const char *name, const struct definition *definition,
+                  const struct import_options *options, struct import *import, struct err *err)
+{
+  autofree char *source = definition->kind->describe (definition->source);
+
+  if (begin (root, name, source, options, import, err) < 0)
+    return -err->code;
+  if (options)
+    import->options = options;
+  if (definition->description)
+    json_set_string (import->info, "description", definition->description);
+  if (definition->kind->fetch (definition->source, import, err) < 0 ||
+      check_trust (import, definition, err) < 0)
+    return err_wrap (err, "%s", source);
+  merge_guest (import, definition);
+  if (definition->packages)
+    json_set_string (import->info, "packages", definition->packages);
+  json_put (import->info, "definition", json_object_get (definition->object));
+  if (run_steps (import, definition, err) < 0 || clean_up (import, definition, err) < 0 ||
+      write_policy (import, definition, err) < 0)
+    return -err->code;
+  return 0;
+}
+
 int import_definition (struct vroot *root, const char *name, const struct definition *definition,
                        const struct import_options *options, struct writer_report *ret_report,
                        struct err *err)
 {
-  autofree char *source = definition->kind->describe (definition->source);
   autoimport struct import import = IMPORT_INIT;
 
-  if (import_begin (root, name, source, &import, err) < 0)
-    return -err->code;
-  if (options)
-    import.options = options;
-  if (definition->description)
-    json_set_string (import.info, "description", definition->description);
-  if (definition->kind->fetch (definition->source, &import, err) < 0 ||
-      check_trust (&import, definition, err) < 0)
-    return err_wrap (err, "%s", source);
-  merge_guest (&import, definition);
-  if (definition->packages)
-    json_set_string (import.info, "packages", definition->packages);
-  json_put (import.info, "definition", json_object_get (definition->object));
-  if (run_steps (&import, definition, err) < 0 || write_policy (&import, definition, err) < 0)
+  if (import_fetch (root, name, definition, options, &import, err) < 0)
     return -err->code;
   return import_finish (&import, ret_report, err);
 }

@@ -8,13 +8,16 @@ static void close_template (void *template)
   template_close (template);
 }
 
-static int open_template (struct vroot *root, const char *name, struct build_source *ret_source,
+static int open_template (struct vroot *root, const char *text, struct build_source *ret_source,
                           struct err *err)
 {
   struct template *template = NULL;
   json_object *guest = NULL;
+  autofree char *name = NULL;
+  unsigned generation = 0;
 
-  if (template_open (root, name, 0, &template, err) < 0)
+  if (template_split (text, &name, &generation, err) < 0 ||
+      template_open (root, name, generation, &template, err) < 0)
     return -err->code;
   if (json_get_object (template->info, "guest", &guest, err) < 0) {
     template_close (template);
@@ -44,6 +47,8 @@ int source_open (struct vroot *root, const char *text, struct build_source *ret_
     return open_template (root, text + strlen (template_prefix), ret_source, err);
   if (strncmp (text, guest_prefix, strlen (guest_prefix)) == 0)
     return build_source_guest (root, text + strlen (guest_prefix), ret_source, err);
+  if (strchr (text, '@'))
+    return open_template (root, text, ret_source, err);
   if (name_check (text, "source", err) < 0)
     return -err->code;
   if (faccessat (root->templates_fd, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -53,4 +58,25 @@ int source_open (struct vroot *root, const char *text, struct build_source *ret_
   if (open_template (root, text, ret_source, err) == 0)
     return 0; /* made just now */
   return err_code (err, ERR_NO_GUEST, "%s, and no guest either", err_text (err));
+}
+
+static void keep_import (void *import)
+{
+  (void) import;
+}
+
+void source_of_import (struct import *import, const char *method, struct build_source *ret_source)
+{
+  json_object *source = json_object_object_get (import->info, "source");
+
+  *ret_source = (struct build_source){
+      .label = xasprintf ("%s:%s", method, source ? json_object_get_string (source) : ""),
+      .layers = {.tree_fd = import->tree_fd, .private_fd = -1},
+      .config = import->guest,
+      .guest_fd = import->generation_fd,
+      .owner = import,
+      .private_fd = -1,
+      .tree_fd = -1,
+      .close_owner = keep_import,
+  };
 }

@@ -38,10 +38,10 @@ static int no_such_template (struct vroot *root, const char *name, struct err *e
                    "no template is called \"%s\"; \"vtemplate list\" shows those there are", name);
 }
 
-/* Opens and locks templates/NAME. It may be deleted, and made again, while we wait for the lock:
- * then the name leads elsewhere, and we begin again. */
-static int open_locked (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
-                        int *ret_lock_fd, struct err *err)
+/* It may be deleted, and made again, while we wait for the lock: then the name leads elsewhere, and
+ * we begin again. */
+int template_lock (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
+                   int *ret_lock_fd, struct err *err)
 {
   autofree char *what = xasprintf ("template %s", name);
 
@@ -81,22 +81,63 @@ static unsigned parse_generation (const char *name)
   return (unsigned) strtoul (name, NULL, 10);
 }
 
-static int newest_generation (int fd, unsigned *ret_generation, struct err *err)
+void generations_release (struct generations *generations)
+{
+  free (generations->items);
+  *generations = (struct generations){0};
+}
+
+static int compare_numbers (const void *a, const void *b)
+{
+  unsigned x = *(const unsigned *) a, y = *(const unsigned *) b;
+
+  return (x > y) - (x < y);
+}
+
+int template_generations (int name_fd, struct generations *ret_generations, struct err *err)
 {
   autodirlist struct dirlist list = {0};
-  unsigned newest = 0;
+  struct generations generations = {0};
 
-  if (dirread_all (fd, &list, err) < 0)
+  if (dirread_all (name_fd, &list, err) < 0)
     return -err->code;
+  generations.items = xcalloc (list.count + 1, sizeof *generations.items);
   for (size_t i = 0; i < list.count; i++) {
-    unsigned generation = parse_generation (list.items[i].name);
+    unsigned number = parse_generation (list.items[i].name);
 
-    if (list.items[i].type == DT_DIR && generation > newest)
-      newest = generation;
+    if (list.items[i].type == DT_DIR && number)
+      generations.items[generations.count++] = number;
   }
-  if (!newest)
+  qsort (generations.items, generations.count, sizeof *generations.items, compare_numbers);
+  *ret_generations = generations;
+  return 0;
+}
+
+static int newest_generation (int fd, unsigned *ret_generation, struct err *err)
+{
+  autogenerations struct generations generations = {0};
+
+  if (template_generations (fd, &generations, err) < 0)
+    return -err->code;
+  if (!generations.count)
     return err_code (err, ENOENT, "it has no generation");
-  *ret_generation = newest;
+  *ret_generation = generations.items[generations.count - 1];
+  return 0;
+}
+
+int template_split (const char *text, char **ret_name, unsigned *ret_generation, struct err *err)
+{
+  size_t len = strcspn (text, "@");
+  unsigned generation = text[len] ? parse_generation (text + len + 1) : 0;
+  autofree char *name = xstrndup (text, len);
+
+  if (name_check (name, "template", err) < 0)
+    return -err->code;
+  if (text[len] && !generation)
+    return err_code (err, ERR_USAGE,
+                     "\"%.80s\": behind \"@\" the number of a generation is expected", text);
+  *ret_name = steal_ptr (&name);
+  *ret_generation = generation;
   return 0;
 }
 
@@ -112,7 +153,9 @@ static int open_generation (int name_fd, unsigned generation, struct template *t
   template->generation = generation;
   template->fd = fd_open_dir (name_fd, number);
   if (template->fd < 0 && errno == ENOENT)
-    return err_code (err, ERR_NO_GUEST, "there is no generation %u", generation);
+    return err_code (err, ERR_NO_GUEST,
+                     "there is no generation %u; \"vtemplate list\" shows those there are",
+                     generation);
   if (template->fd < 0)
     return err_errno (err, "open the generation %u", generation);
   template->tree_fd = fd_open_dir (template->fd, "tree");
@@ -134,7 +177,7 @@ int template_open (struct vroot *root, const char *name, unsigned generation,
 
   *template = (struct template){.name = xstrdup (name), .fd = -1, .tree_fd = -1, .lock_fd = -1};
   if (name_check (name, "template", err) < 0 ||
-      open_locked (root, name, LOCK_SHARED, &name_fd, &template->lock_fd, err) < 0)
+      template_lock (root, name, LOCK_SHARED, &name_fd, &template->lock_fd, err) < 0)
     return -err->code;
   if (open_generation (name_fd, generation, template, err) < 0)
     return err_wrap (err, "template %s", name);
@@ -178,7 +221,7 @@ int template_delete (struct vroot *root, const char *name, struct gc_result *ret
   autostaging struct staging staging = {.fd = -1};
 
   if (name_check (name, "template", err) < 0 ||
-      open_locked (root, name, LOCK_EXCLUSIVE, &fd, &lock_fd, err) < 0)
+      template_lock (root, name, LOCK_EXCLUSIVE, &fd, &lock_fd, err) < 0)
     return -err->code;
   if (staging_make (root, "delete", &staging, err) < 0)
     return -err->code;

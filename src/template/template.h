@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Templates: read-only trees that guests are cloned from.
  *
- *   templates/NAME/lock
+ *   templates/NAME/lock      shared by those who use a generation, exclusive to remove any
+ *   templates/NAME/updating  held by the one who makes the next generation
  *   templates/NAME/<generation>/{template.json,tree/}
  *
  * A template is made in staging and renamed into place as a whole, so one that can be seen is
- * complete. Its files are objects of the store; nothing writes below tree/ afterwards.
+ * complete. Its files are objects of the store; nothing writes below tree/ afterwards. What is
+ * newer than it becomes the next generation, beside those before; see generation.h.
  *
  * template.json: format, name, generation, created, source, files (names that are not directories),
  * directories, bytes (apparent, each inode once), and, where the tree tells, os and architecture.
@@ -15,6 +17,7 @@
 
 #include "guest/names.h"
 #include "guest/root.h"
+#include "util/lock.h"
 
 enum { TEMPLATE_FORMAT = 1 };
 
@@ -39,6 +42,26 @@ static inline void cleanup_template (struct template **template)
     template_close (*template);
 }
 #define autotemplate __attribute__ ((cleanup (cleanup_template)))
+
+/* Takes "NAME" or "NAME@GENERATION" apart; the generation is 0 when none is said. @ret_name is the
+ * caller's. ERR_USAGE. */
+int template_split (const char *text, char **ret_name, unsigned *ret_generation, struct err *err);
+
+/* The numbers of the generations that are there, ascending. */
+struct generations {
+  unsigned *items; /* owned */
+  size_t count;
+};
+void generations_release (struct generations *generations);
+#define autogenerations __attribute__ ((cleanup (generations_release)))
+
+/* @name_fd is templates/NAME. */
+int template_generations (int name_fd, struct generations *ret_generations, struct err *err);
+
+/* Opens templates/NAME and locks it. Both descriptors are the caller's. ERR_NO_GUEST, ERR_LOCKED as
+ * with template_open. */
+int template_lock (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
+                   int *ret_lock_fd, struct err *err);
 
 /* The names of all templates, sorted. */
 int template_list (struct vroot *root, struct names *ret_names, struct err *err);

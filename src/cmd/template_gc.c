@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vtemplate gc [NAME…] */
+#include "cmd.h"
+#include "template/generation.h"
+
+static void print_removed (const struct context *context, const char *name, bool dry_run,
+                           const struct generations *removed, json_object *list)
+{
+  for (size_t i = 0; i < removed->count; i++) {
+    if (context->json) {
+      json_object *object = json_object_new_object ();
+
+      json_set_string (object, "template", name);
+      json_set_int (object, "generation", removed->items[i]);
+      json_append (list, object);
+    } else if (!context->quiet) {
+      printf ("%s@%u %s\n", name, removed->items[i], dry_run ? "would be removed" : "removed");
+    }
+  }
+}
+
+int cmd_template_gc (struct context *context, int argc, char **argv, struct err *err)
+{
+  bool dry_run = false;
+  const struct option_spec specs[] = {
+      {"dry-run", 'n', NULL, "only tell what would be removed", &dry_run, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
+  static const char usage[] = "Usage: vtemplate gc [OPTION…] [NAME…]\n"
+                              "Removes the generations of the named, or of all, templates that are "
+                              "not the newest and that\n"
+                              "no guest was made from, and frees what only they used.\n";
+  autoroot struct vroot *root = NULL;
+  autonames struct names names = {0};
+  autojson json_object *object = json_object_new_object ();
+  json_object *list = json_object_new_array ();
+  struct gc_result freed = {0};
+  bool any = false;
+  int first, dashes;
+
+  json_put (object, "removed", list);
+  if (options_parse (context, specs, false, usage, argc, argv, &first, &dashes, err) < 0)
+    return -err->code;
+  for (int i = first; i < argc; i++)
+    names_add (&names, argv[i]);
+  for (size_t i = 0; i < names.count; i++)
+    if (name_check (names.items[i], "template", err) < 0)
+      return -err->code;
+  if (context_open_root (context, /* write= */ !dry_run, &root, err) < 0 ||
+      (!names.count && template_list (root, &names, err) < 0))
+    return -err->code;
+  for (size_t i = 0; i < names.count; i++) {
+    autogenerations struct generations removed = {0};
+
+    if (generations_collect (root, names.items[i], dry_run, &removed, err) < 0)
+      return -err->code;
+    print_removed (context, names.items[i], dry_run, &removed, list);
+    any |= removed.count > 0;
+  }
+  if (any && !dry_run && root_collect (root, /* force= */ true, &freed, err) < 0)
+    return -err->code;
+  if (context->json)
+    print_json (object);
+  return 0;
+}
