@@ -61,12 +61,23 @@ _vguest_argument () {
         _vguest_argument --signal
       fi
       ;;
-    --method | -m) _vguest_reply "$cur" <<<clone ;;
-    --definition | -d | --exclude-from | -X | --from-file | --debconf-selections) _vguest_files "$cur" ;;
+    --method | -m)
+      _vguest_reply "$cur" <<<"clone
+template
+bootstrap
+oci
+rsync
+skeleton"
+      ;;
+    --pull) _vguest_reply "$cur" <<<"always
+missing
+never" ;;
+    --definition | -d | --exclude-from | -X | --from-file | --keyring | --key | --sums | --signature | --debconf-selections) _vguest_files "$cur" ;;
     --init) _vguest_reply "$cur" < <(_vguest_words styles) ;;
     --signal) _vguest_reply "$cur" < <(compgen -A signal | sed 's/^SIG//') ;;
     --env | -e | --user | -u | --hostname | --jobs | -j | --timeout | -t | --interval | --lines | \
-      --label | --max-fail | --retries) COMPREPLY=() ;;
+      --label | --max-fail | --retries | --sha256 | --sha512 | --max-size | --max-unpacked | \
+      --older-than | --creds) COMPREPLY=() ;;
     *) return 1 ;;
   esac
 }
@@ -123,7 +134,8 @@ _vguest () {
         ;;
       --exclude | --template | --label | --source | --method | -m | --jobs | -j | --env | -e | \
         --cwd | -C | --user | -u | --hostname | --timeout | -t | --interval | --lines | --signal | \
-        --definition | -d | --from-file) ((++i)) ;;
+        --definition | -d | --from-file | --pull | --keyring | --key | --sums | --signature | \
+        --sha256 | --sha512 | --max-size | --max-unpacked | --older-than | --creds) ((++i)) ;;
       -*) ;;
       *) words+=("$word") ;;
     esac
@@ -165,7 +177,7 @@ _vguest () {
         _vguest_reply "$cur" < <(_vguest_options "$program" ${verb:+"$verb"})
       else
         case $program/$verb in
-          vtemplate/info | vtemplate/delete)
+          vtemplate/info | vtemplate/delete | vtemplate/update | vtemplate/gc)
             _vguest_reply "$cur" < <(_vguest_words templates "$root")
             ;;
           vtemplate/import) ((${#words[@]} > 1)) && _vguest_files "$cur" ;;

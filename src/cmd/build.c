@@ -1,76 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vguest NAMES build -m clone [--hostname H] [--force] -- -s SOURCE [-X FILE] */
-#include "cmd/cmd.h"
+/* vguest NAMES build -m METHOD [OPTION…] -- ARG… */
+#include "cmd/build_method.h"
 #include "runtime/live.h"
-#include "template/source.h"
+#include "util/fd.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
 #include <inttypes.h>
 
 static const char usage[] =
-    "Usage: vguest NAMES build -m METHOD [--hostname H] [--force] -- ARG…\n"
+    "Usage: vguest NAMES build -m METHOD [OPTION…] -- ARG…\n"
     "Makes guests. NAMES is a name, a comma list, or a range: web1, web1,db, web[01-50].\n"
-    "\n"
-    "Methods:\n"
-    "  clone                    hard links to the files of a template or a guest\n"
-    "    -s, --source SOURCE        a template or a guest; where both have that name\n"
-    "                               the template: template:NAME, guest:NAME say which\n"
-    "    -X, --exclude-from FILE    leave out what these patterns match: one a line,\n"
-    "                               \"#\" comments, \"/a/b*\" from the root or one name\n"
-    "                               at any depth\n"
-    "\n"
-    "A clone has its own hostname, hosts and machine-id, and not the ssh host keys and other\n"
-    "secrets that clone.policy lists. All of it is made, or nothing.\n";
+    "\n" BUILD_METHODS_HELP "\n"
+    "Each guest has its own hostname, hosts and machine-id, and not the ssh host keys and other\n"
+    "secrets that clone.policy lists. All of it is made, or nothing. What several guests are made "
+    "of is fetched once.\n";
 
-static const char *const methods[] = {"clone", NULL};
-
-struct arguments {
-  const char *method;
-  const char *source;
-  struct names exclude; /* owned */
-  struct build_options options;
-};
-
-static int check_method (const char *method, struct err *err)
-{
-  if (!method)
-    return err_code (err, ERR_USAGE, "-m METHOD is missing; the methods are: clone");
-  for (const char *const *known = methods; *known; known++)
-    if (strcmp (method, *known) == 0)
-      return 0;
-  return err_code (err, ERR_USAGE, "unknown method \"%s\"; the methods are: clone", method);
-}
-
-/* What is behind "--" belongs to the method. */
-static int parse_clone (struct context *context, struct arguments *arguments, int argc, char **argv,
-                        struct err *err)
-{
-  const struct option_spec specs[] = {
-      {"source", 's', "SOURCE", "a template or a guest", NULL, &arguments->source, NULL},
-      {"exclude-from", 'X', "FILE", "patterns of what to leave out", NULL, NULL,
-       &arguments->exclude},
-      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
-  };
-  int first, dashes;
-
-  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
-    return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
-  if (!arguments->source)
-    return err_code (err, ERR_USAGE, "-s SOURCE is missing behind \"--\"");
-  return 0;
-}
-
-static int parse (struct context *context, struct arguments *arguments, int argc, char **argv,
+static int parse (struct context *context, struct build_arguments *arguments, int argc, char **argv,
                   struct err *err)
 {
+  const char *pull = NULL;
   const struct option_spec specs[] = {
       {"method", 'm', "METHOD", "how to make the guests", NULL, &arguments->method, NULL},
       {"hostname", 0, "H", "the host name, for one guest", NULL, &arguments->options.hostname,
        NULL},
       {"force", 0, NULL, "move guests that exist aside", &arguments->options.force, NULL, NULL},
+      {"pull", 0, "WHEN", "make a template: always, missing, never", NULL, &pull, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
   int first, dashes;
@@ -81,13 +35,15 @@ static int parse (struct context *context, struct arguments *arguments, int argc
   int words = dashes < argc || (argc > 1 && strcmp (argv[argc - 1], "--") == 0) ? dashes - 1 : argc;
   if (first < words)
     return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
-  if (check_method (arguments->method, err) < 0)
+  if (pull_parse (pull, &arguments->pull, err) < 0)
     return -err->code;
   /* getopt wants something that stands where the program's name does: the "--". */
-  return parse_clone (context, arguments, argc - words, argv + words, err);
+  char *none[] = {argv[0], NULL};
+  return words < argc ? build_method_parse (context, arguments, argc - words, argv + words, err)
+                      : build_method_parse (context, arguments, 1, none, err);
 }
 
-static json_object *result_object (const char *name, const struct arguments *arguments,
+static json_object *result_object (const char *name, const struct build_arguments *arguments,
                                    const struct build_result *result)
 {
   json_object *object = json_object_new_object ();
@@ -98,7 +54,9 @@ static json_object *result_object (const char *name, const struct arguments *arg
     json_set_string (object, "error", err_text (&result->err));
     return object;
   }
-  json_set_string (object, "source", arguments->source);
+  json_set_string (object, "method", arguments->method);
+  if (arguments->source)
+    json_set_string (object, "source", arguments->source);
   json_set_string (object, "hostname", result->hostname);
   json_set_int (object, "files", (int64_t) result->counts.files);
   json_set_int (object, "directories", (int64_t) result->counts.directories);
@@ -108,17 +66,20 @@ static json_object *result_object (const char *name, const struct arguments *arg
   return object;
 }
 
-static void print_result (const char *name, const struct arguments *arguments,
+static void print_result (const char *name, const struct build_arguments *arguments,
                           const struct build_result *result)
 {
-  printf ("%s: cloned from %s (%" PRIu64 " files, %.2f s)\n", name, arguments->source,
-          result->counts.files, result->seconds);
+  const char *source = arguments->source ? arguments->source : arguments->definition;
+
+  printf ("%s: %s%s%s (%" PRIu64 " files, %.2f s)\n", name,
+          strcmp (arguments->method, "clone") == 0 ? "cloned" : arguments->method,
+          source ? " from " : "", source ? source : "", result->counts.files, result->seconds);
   if (result->aside)
     printf ("%s: the guest that it replaces is kept in %s\n", name, result->aside);
 }
 
 /* Prints what came of each guest. Returns how many failed. */
-static size_t report (const struct context *context, const struct arguments *arguments,
+static size_t report (const struct context *context, const struct build_arguments *arguments,
                       const struct names *names, const struct build_result *results)
 {
   autojson json_object *object = json_object_new_object ();
@@ -143,16 +104,30 @@ static size_t report (const struct context *context, const struct arguments *arg
   return failed;
 }
 
-static int build (struct context *context, const struct arguments *arguments,
+/* None of the names may be taken: known before anything is fetched. */
+static int check_new (struct vroot *root, const struct names *names, struct err *err)
+{
+  for (size_t i = 0; i < names->count; i++)
+    if (faccessat (root->guests_fd, names->items[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+      return 0;
+  return err_code (err, EEXIST,
+                   "the guest %s/guests/%s exists: choose another name, or say --force to move it "
+                   "aside",
+                   root->path, names->items[0]);
+}
+
+static int build (struct context *context, const struct build_arguments *arguments,
                   const struct names *names, struct err *err)
 {
   autoroot struct vroot *root = NULL;
+  autoimport struct import import = IMPORT_INIT;
   autobuildsource struct build_source source = {0};
 
   /* The source is locked from here on, and may be one that is replaced. */
   if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
       (arguments->options.force && live_recover_all (root, names, err) < 0) ||
-      source_open (root, arguments->source, &source, err) < 0)
+      (arguments->object && !arguments->options.force && check_new (root, names, err) < 0) ||
+      build_method_open (context, root, arguments, &import, &source, err) < 0)
     return -err->code;
   struct build_result *results = xcalloc (names->count, sizeof *results);
   int ret = build_clones (root, &source, names, &arguments->options, results, err);
@@ -176,7 +151,7 @@ int cmd_build (struct context *context, int argc, char **argv, struct err *err)
 {
   autoclonepolicy struct clone_policy policy = {0};
   autonames struct names names = {0};
-  struct arguments arguments = {.options = {.policy = &policy}};
+  struct build_arguments arguments = {.options = {.policy = &policy}};
   int ret = parse (context, &arguments, argc, argv, err);
 
   if (ret == 0 && !context->names)
@@ -193,6 +168,6 @@ int cmd_build (struct context *context, int argc, char **argv, struct err *err)
     interrupt_install ();
     ret = build (context, &arguments, &names, err);
   }
-  names_release (&arguments.exclude);
+  build_arguments_release (&arguments);
   return ret;
 }

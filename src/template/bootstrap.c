@@ -2,274 +2,52 @@
 #include "bootstrap.h"
 #include "template/kind.h"
 #include "util/fd.h"
-#include "util/interrupt.h"
-#include "util/progress.h"
-#include "util/strbuf.h"
-#include "util/subprocess.h"
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 
-static const char log_name[] = "bootstrap.log";
 static const char target_name[] = "bootstrap";
 
-struct arguments {
-  const char *items[24]; /* borrowed; NULL-terminated */
-  size_t count;
+static const struct bootstrap_tool *const tools[] = {
+    &bootstrap_apt, &bootstrap_dnf, &bootstrap_zypper, &bootstrap_pacman, &bootstrap_apk,
 };
 
-static void add (struct arguments *arguments, const char *word)
+int bootstrap_file (struct import *import, const char *name, const char *text, char **ret_path,
+                    struct err *err)
 {
-  arguments->items[arguments->count++] = word;
-}
+  static const char dir[] = "configuration";
 
-/* In namespaces of its own: everything in them ends with their first process, and that one with
- * ours. */
-static void add_namespaces (struct arguments *arguments)
-{
-  static const char *const words[] = {"unshare",           "--fork",       "--pid", "--mount",
-                                      "--kill-child=KILL", "--mount-proc", "--",    NULL};
-
-  for (const char *const *word = words; *word; word++)
-    add (arguments, *word);
-}
-
-static void add_mmdebstrap (struct arguments *arguments, const struct bootstrap *bootstrap,
-                            const char *variant, const char *include)
-{
-  add (arguments, "mmdebstrap");
-  add (arguments, "--mode=root");
-  add (arguments, "--format=directory");
-  add (arguments, variant);
-  if (include)
-    add (arguments, include);
-  if (!bootstrap->updates)
-    add (arguments,
-         "--setup-hook=sed -i -E 's@^deb .*(-updates|-security|/updates) @" BOOTSTRAP_HIDDEN
-         "&@' \"$1/etc/apt/sources.list\"");
-  add (arguments, bootstrap->suite);
-}
-
-static void add_debootstrap (struct arguments *arguments, const struct bootstrap *bootstrap,
-                             const char *variant, const char *include)
-{
-  add (arguments, "debootstrap");
-  if (variant)
-    add (arguments, variant);
-  if (include)
-    add (arguments, include);
-  add (arguments, bootstrap->suite);
-}
-
-/* debootstrap's variant, or NULL for its default. */
-static int debootstrap_variant (const struct bootstrap *bootstrap, const char **ret_variant,
-                                struct err *err)
-{
-  const char *variant = bootstrap->variant;
-
-  if (bootstrap->updates)
-    return err_code (err, ENOENT, "\"updates\" need mmdebstrap, which is not installed");
-  if (strcmp (variant, "standard") == 0)
-    return err_code (err, ENOENT,
-                     "the variant \"standard\" needs mmdebstrap, which is not installed");
-  if (strcmp (variant, "important") == 0)
-    *ret_variant = NULL;
-  else if (strcmp (variant, "buildd") == 0)
-    *ret_variant = "--variant=buildd";
-  else
-    *ret_variant = "--variant=minbase";
-  return 0;
-}
-
-static char *include_option (const struct bootstrap *bootstrap)
-{
-  autostrbuf struct strbuf option = STRBUF_INIT (1 << 20);
-
-  if (!bootstrap->include.count)
-    return NULL;
-  strbuf_adds (&option, "--include=");
-  for (size_t i = 0; i < bootstrap->include.count; i++)
-    strbuf_addf (&option, "%s%s", i ? "," : "", bootstrap->include.items[i]);
-  return strbuf_steal (&option);
-}
-
-/* The environment: nothing of the caller's but where programs are and how to reach the network. */
-static void make_environment (struct names *env)
-{
-  static const char *const passed[] = {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy",
-                                       "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY",
-                                       "all_proxy",  "ALL_PROXY",   NULL};
-  const char *path = getenv ("PATH");
-  autofree char *path_line =
-      xasprintf ("PATH=%s%s/usr/sbin:/usr/bin:/sbin:/bin", path ? path : "", path ? ":" : "");
-
-  names_add (env, path_line);
-  names_add (env, "LC_ALL=C.UTF-8");
-  names_add (env, "HOME=/root");
-  names_add (env, "DEBIAN_FRONTEND=noninteractive");
-  for (const char *const *name = passed; *name; name++) {
-    const char *value = getenv (*name);
-    autofree char *line = value ? xasprintf ("%s=%s", *name, value) : NULL;
-
-    if (line)
-      names_add (env, line);
-  }
-}
-
-/* The last lines that the program wrote, indented; control characters replaced. */
-static char *log_tail (int log_fd)
-{
-  enum { TAIL = 2000, LINES = 15 };
-  char text[TAIL + 1];
-  struct stat st;
-  size_t start = 0, lines = 0;
-
-  if (fstat (log_fd, &st) < 0)
-    return xstrdup ("");
-  ssize_t n = pread (log_fd, text, TAIL, st.st_size > TAIL ? st.st_size - TAIL : 0);
-  if (n <= 0)
-    return xstrdup ("");
-  size_t len = (size_t) n;
-  while (len && text[len - 1] == '\n')
-    len--;
-  for (size_t i = len; i-- > 0 && lines < LINES;)
-    if (text[i] == '\n' || i == 0) {
-      start = text[i] == '\n' ? i + 1 : 0;
-      lines++;
-    }
-  autostrbuf struct strbuf tail = STRBUF_INIT (4 * TAIL);
-  strbuf_adds (&tail, "\n  ");
-  for (size_t i = start; i < len; i++) {
-    unsigned char c = (unsigned char) text[i];
-
-    if (c == '\n')
-      strbuf_adds (&tail, "\n  ");
-    else
-      strbuf_add (&tail, c < 0x20 || c == 0x7f ? "?" : text + i, 1);
-  }
-  return strbuf_steal (&tail);
-}
-
-/* Ends the program and waits until everything in its namespaces is gone, so that nothing writes
- * below staging any more. Its first process becomes our child when unshare dies. */
-static void kill_all (pid_t pid)
-{
-  kill (pid, SIGKILL);
-  for (;;) {
-    if (waitpid (-1, NULL, 0) < 0 && errno != EINTR)
-      return;
-  }
-}
-
-static int wait_for (pid_t pid, const char *program, int *ret_status, struct err *err)
-{
-  struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
-  time_t start = time (NULL);
-
-  for (;;) {
-    pid_t got = waitpid (pid, ret_status, WNOHANG);
-
-    if (got == pid)
-      return 0;
-    if (got < 0 && errno != EINTR)
-      return err_errno (err, "wait for %s", program);
-    if (interrupt_check (err) < 0) {
-      kill_all (pid);
-      return -err->code;
-    }
-    progress_show (program, (uint64_t) (time (NULL) - start), 0, "seconds");
-    nanosleep (&pause, NULL);
-  }
-}
-
-static int run (const struct arguments *arguments, const char *program, int log_fd, struct err *err)
-{
-  autonames struct names env = {0};
-  int status = 0;
-  pid_t pid = -1;
-
-  make_environment (&env);
-  names_add (&env, "");
-  autofree const char **list = xcalloc (env.count, sizeof *list);
-  for (size_t i = 0; i + 1 < env.count; i++)
-    list[i] = env.items[i];
-  struct subprocess sub = {
-      .argv = arguments->items,
-      .env = list,
-      .stdin_fd = -1,
-      .stdout_fd = log_fd,
-      .stderr_fd = log_fd,
-  };
-  if (prctl (PR_SET_CHILD_SUBREAPER, 1) < 0)
-    return err_errno (err, "become the reaper of %s", program);
-  /* The writer's umask is not for maintainer scripts. */
-  mode_t old = umask (022);
-  int ret = subprocess_start (&sub, &pid, err);
-  umask (old);
-  if (ret < 0 || wait_for (pid, program, &status, err) < 0)
+  /* In a directory of its own: some programs read all files of one. */
+  if (mkdirat (import->temp_fd, dir, 0700) < 0 && errno != EEXIST)
+    return err_errno (err, "make a directory in staging");
+  autoclose int fd = fd_open_dir (import->temp_fd, dir);
+  if (fd < 0)
+    return err_errno (err, "open a directory in staging");
+  if (fd_write_file (fd, name, text, strlen (text), 0644, err) < 0)
     return -err->code;
-  progress_clear ();
-  if (status != 0) {
-    autofree char *how = subprocess_describe (status);
-    autofree char *tail = log_tail (log_fd);
-
-    return err_code (err, EIO, "%s failed: %s; its last lines:%s", program, how, tail);
-  }
+  *ret_path =
+      xasprintf ("%s/staging/%s/temp/%s/%s", import->root->path, import->staging.name, dir, name);
   return 0;
-}
-
-/* Runs what is there into the directory @target. */
-static int run_bootstrap (const struct bootstrap *bootstrap, const char *target, int log_fd,
-                          struct err *err)
-{
-  struct arguments arguments = {0};
-  bool mmdebstrap = subprocess_exists ("mmdebstrap");
-  const char *program = mmdebstrap ? "mmdebstrap" : "debootstrap";
-  autofree char *include = include_option (bootstrap);
-  autofree char *variant = xasprintf ("--variant=%s", bootstrap->variant);
-  const char *old_variant = NULL;
-
-  if (!mmdebstrap && !subprocess_exists ("debootstrap"))
-    return err_code (err, ENOENT, "neither mmdebstrap nor debootstrap is installed");
-  add_namespaces (&arguments);
-  if (mmdebstrap) {
-    add_mmdebstrap (&arguments, bootstrap, variant, include);
-  } else {
-    if (debootstrap_variant (bootstrap, &old_variant, err) < 0)
-      return -err->code;
-    add_debootstrap (&arguments, bootstrap, old_variant, include);
-  }
-  add (&arguments, target);
-  return run (&arguments, program, log_fd, err);
 }
 
 static int fetch (const void *data, struct import *import, struct err *err)
 {
   const struct bootstrap *bootstrap = data;
-  autofree char *target =
-      xasprintf ("%s/staging/%s/temp/%s", import->root->path, import->staging.name, target_name);
-  autoclose int log_fd = fd_open (import->temp_fd, log_name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  autofree char *target = NULL;
+  autoclose int fd = -1;
 
-  if (log_fd < 0)
-    return err_errno (err, "create the log of the bootstrap");
-  if (run_bootstrap (bootstrap, target, log_fd, err) < 0)
+  if (hostprogram_target (import, target_name, &target, &fd, err) < 0 ||
+      bootstrap->tool->run (bootstrap, import, target, fd, err) < 0 || bootstrap_tidy (fd, err) < 0)
     return -err->code;
-  autoclose int fd = fd_open_dir (import->temp_fd, target_name);
-  if (fd < 0)
-    return err_errno (err, "open what was bootstrapped");
-  if (bootstrap_tidy (fd, bootstrap->suite, err) < 0)
-    return -err->code;
-  /* Both programs refuse a release that the archive's keys did not sign. */
-  import_note_verified (import, IMPORT_VOUCH_SIGNATURE, "release", "openpgp",
-                        "keyring of the bootstrap program");
+  /* All of them refuse what the distribution's keys did not sign. */
+  if (!bootstrap->is_unsigned)
+    import_note_verified (import, IMPORT_VOUCH_SIGNATURE, "packages", "openpgp",
+                          bootstrap->keyring ? bootstrap->keyring
+                                             : "keyring of the bootstrap program");
   return import_fill (import, fd, err);
 }
 
 /* Words that become arguments of a bootstrap program: none may look like an option or a list. */
 static bool plain_word (const char *word, const char *more)
 {
-  static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
   size_t len = strspn (word, first);
 
   if (!len)
@@ -286,7 +64,7 @@ static void parse_include (struct check *check, json_object *source, struct boot
   for (size_t i = 0; include && i < json_object_array_length (include); i++) {
     const char *package = json_object_get_string (json_object_array_get_idx (include, i));
 
-    if (plain_word (package, "+.-:")) {
+    if (plain_word (package, "+.-:_")) {
       names_add (&bootstrap->include, package);
       continue;
     }
@@ -296,18 +74,101 @@ static void parse_include (struct check *check, json_object *source, struct boot
   }
 }
 
+/* A line of sources.list, or a URL, is one line without what would end it. */
+static bool one_line (const char *text)
+{
+  for (const char *p = text; *p; p++)
+    if ((unsigned char) *p < 0x20)
+      return false;
+  return true;
+}
+
+static void parse_sources (struct check *check, json_object *source, struct bootstrap *bootstrap)
+{
+  json_object *sources = check_strings (check, source, "sources");
+
+  for (size_t i = 0; sources && i < json_object_array_length (sources); i++) {
+    const char *line = json_object_get_string (json_object_array_get_idx (sources, i));
+    size_t mark = check_enter_item (check, "sources", i);
+
+    if (strncmp (line, "deb ", 4) != 0 || !strstr (line, "://") || !one_line (line))
+      check_add (check, NULL, "must be a line \"deb URI SUITE COMPONENT…\"");
+    names_add (&bootstrap->sources, line);
+    check_leave (check, mark);
+  }
+}
+
+static void parse_repositories (struct check *check, json_object *source,
+                                struct bootstrap *bootstrap)
+{
+  json_object *list =
+      check_object (check, source, "repositories", bootstrap->tool->needs_repositories);
+
+  if (!list)
+    return;
+  size_t mark = check_enter (check, "repositories");
+  json_object_object_foreach (list, name, value)
+  {
+    const char *url = json_object_get_string (value);
+
+    if (!plain_word (name, ".-_"))
+      check_add (check, NULL, "\"%.60s\" is no name of a repository", name);
+    else if (!json_object_is_type (value, json_type_string) || !strstr (url, "://") ||
+             strchr (url, ' ') || !one_line (url))
+      check_add (check, name, "must be a URL");
+    names_add (&bootstrap->repositories, name);
+    names_add (&bootstrap->urls, url ? url : "");
+  }
+  check_leave (check, mark);
+}
+
+static void parse_tool (struct check *check, json_object *source, struct bootstrap *bootstrap)
+{
+  static const char *const managers[] = {"apt", "dnf", "zypper", "pacman", "apk", NULL};
+  const char *manager = check_word (check, source, "manager", managers, "apt");
+
+  bootstrap->tool = tools[0];
+  for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++)
+    if (strcmp (tools[i]->name, manager) == 0)
+      bootstrap->tool = tools[i];
+}
+
+/* What means nothing to the tool is a mistake. */
+static void check_fit (struct check *check, json_object *source, const struct bootstrap *bootstrap)
+{
+  static const char *const of_apt[] = {"variant", "updates", "sources", NULL};
+
+  if (bootstrap->tool != &bootstrap_apt)
+    for (const char *const *key = of_apt; *key; key++)
+      if (json_object_object_get (source, *key))
+        check_add (check, *key, "is for \"apt\"");
+  if (bootstrap->tool == &bootstrap_apt && json_object_object_get (source, "repositories"))
+    check_add (check, "repositories", "is not for \"apt\": there it is \"sources\"");
+  if (bootstrap->tool != &bootstrap_apt && !bootstrap->include.count)
+    check_add (check, "include", "is missing: the packages to install");
+}
+
 static void *parse (struct check *check, json_object *source)
 {
   static const char *const variants[] = {"apt", "minbase", "important", "standard", "buildd", NULL};
   struct bootstrap *bootstrap = xcalloc (1, sizeof *bootstrap);
-  const char *suite = check_string (check, source, "suite", true);
 
+  parse_tool (check, source, bootstrap);
+  const char *suite = check_string (check, source, "suite", bootstrap->tool->needs_suite);
   if (suite && !plain_word (suite, ".-"))
-    check_add (check, "suite", "must be a name such as \"bookworm\"");
+    check_add (check, "suite", "must be a name such as \"bookworm\", or a number");
   bootstrap->suite = suite ? xstrdup (suite) : NULL;
   bootstrap->variant = xstrdup (check_word (check, source, "variant", variants, "minbase"));
   bootstrap->updates = check_bool (check, source, "updates", false);
+  bootstrap->is_unsigned = check_bool (check, source, "unsigned", false);
+  const char *keyring = check_string (check, source, "keyring", false);
+  if (keyring && (keyring[0] != '/' || !one_line (keyring)))
+    check_add (check, "keyring", "must be an absolute path");
+  bootstrap->keyring = keyring ? xstrdup (keyring) : NULL;
   parse_include (check, source, bootstrap);
+  parse_sources (check, source, bootstrap);
+  parse_repositories (check, source, bootstrap);
+  check_fit (check, source, bootstrap);
   return bootstrap;
 }
 
@@ -317,7 +178,11 @@ static void release (void *data)
 
   free (bootstrap->suite);
   free (bootstrap->variant);
+  free (bootstrap->keyring);
   names_release (&bootstrap->include);
+  names_release (&bootstrap->sources);
+  names_release (&bootstrap->repositories);
+  names_release (&bootstrap->urls);
   free (bootstrap);
 }
 
@@ -325,10 +190,14 @@ static char *describe (const void *data)
 {
   const struct bootstrap *bootstrap = data;
 
-  return xasprintf ("bootstrap of %s, variant %s", bootstrap->suite, bootstrap->variant);
+  if (bootstrap->tool == &bootstrap_apt)
+    return xasprintf ("bootstrap of %s, variant %s", bootstrap->suite, bootstrap->variant);
+  return xasprintf ("bootstrap by %s from %s%s%s", bootstrap->tool->name, bootstrap->urls.items[0],
+                    bootstrap->suite ? ", " : "", bootstrap->suite ? bootstrap->suite : "");
 }
 
-static const char *const keys[] = {"suite", "variant", "include", "updates", NULL};
+static const char *const keys[] = {"manager", "suite",    "variant", "include",      "updates",
+                                   "sources", "unsigned", "keyring", "repositories", NULL};
 const struct source_kind kind_bootstrap = {
     .name = "bootstrap",
     .summary = "a new system by the distribution's own tool",

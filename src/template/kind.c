@@ -4,10 +4,7 @@
 /* In the order in which they are asked about SOURCE of a command line: "file" takes what is left.
  */
 static const struct source_kind *const kinds[] = {
-    &kind_bootstrap,
-    &kind_http,
-    &kind_dir,
-    &kind_file,
+    &kind_bootstrap, &kind_guest, &kind_rsync, &kind_skeleton, &kind_http, &kind_dir, &kind_file,
 };
 
 enum { KINDS = sizeof kinds / sizeof kinds[0] };

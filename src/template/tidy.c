@@ -76,26 +76,34 @@ char *bootstrap_sources (const char *text, const char *suite)
   return strbuf_steal (&out);
 }
 
-static int complete_sources (int etc_fd, const char *suite, struct err *err)
+int bootstrap_tidy_sources (int tree_fd, const char *suite, const struct names *lines,
+                            struct err *err)
 {
-  autoclose int apt_fd = fd_open_dir (etc_fd, "apt");
+  autoclose int apt_fd = fd_open_in_root (tree_fd, "etc/apt", O_RDONLY | O_DIRECTORY, 0);
+  autostrbuf struct strbuf given = STRBUF_INIT (SOURCES_MAX);
   autofree char *text = NULL;
 
   if (apt_fd < 0)
-    return err_errno (err, "open etc/apt");
+    return err_errno (err, "open etc/apt of the new system");
+  for (size_t i = 0; i < lines->count; i++)
+    strbuf_addf (&given, "%s\n", lines->items[i]);
+  if (given.len)
+    return fd_write_file (apt_fd, "sources.list", strbuf_str (&given), given.len, 0644, err);
   if (fd_read_file (apt_fd, "sources.list", SOURCES_MAX, &text, NULL, err) < 0)
     return err_wrap (err, "etc/apt");
   autofree char *complete = bootstrap_sources (text, suite);
   return fd_write_file (apt_fd, "sources.list", complete, strlen (complete), 0644, err);
 }
 
-int bootstrap_tidy (int tree_fd, const char *suite, struct err *err)
+int bootstrap_tidy (int tree_fd, struct err *err)
 {
   autoclose int etc_fd = fd_open_dir (tree_fd, "etc");
 
+  if (etc_fd < 0 && errno == ENOENT)
+    return 0;
   if (etc_fd < 0)
     return err_errno (err, "open etc of the new system");
-  if (remove_host (etc_fd, err) < 0 || complete_sources (etc_fd, suite, err) < 0)
+  if (remove_host (etc_fd, err) < 0)
     return err_wrap (err, "tidy the new system");
   return 0;
 }

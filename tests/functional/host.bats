@@ -111,7 +111,7 @@ completes () {
   completes "vguest web1 ha" "hashify"
   completes "vguest web1 hashify --dr" "--dry-run"
   completes "vguest web1 build -m clone -- -s " "db small web1 web2"
-  completes "vguest web3 build -m " "clone"
+  completes "vguest web3 build -m " "bootstrap clone oci rsync skeleton template"
   completes "vguest web1 set host" "hostname="
   completes "vguest web1 get host" "hostname"
   completes "vguest web1 set init=sys" "systemd sysvinit"
