@@ -180,6 +180,7 @@ _vguest () {
           vtemplate/info | vtemplate/delete | vtemplate/update | vtemplate/gc)
             _vguest_reply "$cur" < <(_vguest_words templates "$root")
             ;;
+          vtemplate/check) _vguest_files "$cur" ;;
           vtemplate/import) ((${#words[@]} > 1)) && _vguest_files "$cur" ;;
         esac
       fi

@@ -26,6 +26,7 @@ static const struct command commands[] = {
      cmd_template_import},
     {"vtemplate", "build", "[-d FILE] [--updates] NAME", "make a template from a definition",
      cmd_template_build},
+    {"vtemplate", "check", "FILE…", "check definitions", cmd_template_check},
     {"vtemplate", "list", "", "show the templates", cmd_template_list},
     {"vtemplate", "info", "NAME", "tell about a template", cmd_template_info},
     {"vtemplate", "update", "[OPTION…] NAME…|--all", "make what is newer the next generation",

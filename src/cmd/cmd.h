@@ -128,6 +128,7 @@ command_fn cmd_template_build;
 command_fn cmd_template_list;
 command_fn cmd_template_info;
 command_fn cmd_template_delete;
+command_fn cmd_template_check;
 command_fn cmd_template_update;
 command_fn cmd_template_gc;
 command_fn cmd_pkg;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bootstrap.h"
 #include "template/kind.h"
+#include "template/trust.h"
 #include "util/fd.h"
 
 static const char target_name[] = "bootstrap";
@@ -162,9 +163,10 @@ static void *parse (struct check *check, json_object *source)
   bootstrap->updates = check_bool (check, source, "updates", false);
   bootstrap->is_unsigned = check_bool (check, source, "unsigned", false);
   const char *keyring = check_string (check, source, "keyring", false);
-  if (keyring && (keyring[0] != '/' || !one_line (keyring)))
-    check_add (check, "keyring", "must be an absolute path");
-  bootstrap->keyring = keyring ? xstrdup (keyring) : NULL;
+  trust_check_key_file (check, "keyring", keyring);
+  if (keyring && !one_line (keyring))
+    check_add (check, "keyring", "must be one line");
+  bootstrap->keyring = keyring ? trust_key_path (keyring) : NULL;
   parse_include (check, source, bootstrap);
   parse_sources (check, source, bootstrap);
   parse_repositories (check, source, bootstrap);

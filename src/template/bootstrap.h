@@ -11,7 +11,7 @@
  *   include       packages to install; for apt beside those of the variant
  *   repositories  an object, name: URL; needed but by apt
  *   keyring       what the packages must be signed with: a file of keys, for pacman and apk a
- *                 directory. Missing: what the tool has itself
+ *                 directory; named as trust.h says. Missing: what the tool has itself
  *   unsigned      true: believe packages without signatures
  *   variant, updates, sources    apt only; sources are lines of sources.list */
 #ifndef VG_TEMPLATE_BOOTSTRAP_H

@@ -25,8 +25,7 @@ static void copy_string (struct check *check, json_object *object, const char *k
   *ret_copy = text ? xstrdup (text) : NULL;
 }
 
-/* A name below the keys directory must not lead out of it. */
-static void check_key_file (struct check *check, const char *key, const char *file)
+void trust_check_key_file (struct check *check, const char *key, const char *file)
 {
   if (file && file[0] != '/' && strstr (file, ".."))
     check_add (check, key, "must be an absolute path, or a name in the directory of keys");
@@ -54,8 +53,8 @@ static void parse_signature (struct check *check, json_object *signature, struct
   copy_string (check, signature, "url", &trust->signature);
   copy_string (check, signature, "keyring", &trust->keyring);
   copy_string (check, signature, "key", &trust->key);
-  check_key_file (check, "keyring", trust->keyring);
-  check_key_file (check, "key", trust->key);
+  trust_check_key_file (check, "keyring", trust->keyring);
+  trust_check_key_file (check, "key", trust->key);
   if (trust->type == TRUST_OPENPGP && !trust->keyring)
     check_add (check, "keyring", "is missing: the file of keys that may have signed");
   if (trust->type != TRUST_OPENPGP && trust->keyring)

@@ -45,6 +45,12 @@ struct trust {
 void trust_parse (struct check *check, json_object *source, struct trust *trust);
 void trust_release (struct trust *trust);
 
+/* Notes a name of a file of keys that leads out of the directory of keys. NULL is right. */
+void trust_check_key_file (struct check *check, const char *key, const char *file);
+
+/* Where a file of keys is: the caller's. */
+char *trust_key_path (const char *file);
+
 /* One file on its way. */
 struct trust_run;
 

@@ -6,9 +6,6 @@
 #include "template/edsign.h"
 #include "template/trust.h"
 
-/* Where a file of keys is: the caller's. */
-char *trust_key_path (const char *file);
-
 /* The key that @sig must be made with. */
 int trust_find_key (const struct trust *trust, const struct edsig *sig, struct edkey *ret_key,
                     struct err *err);

@@ -54,7 +54,7 @@ names_options () {
     status running kill rename; do
     names_options vguest.8 vguest x "$verb"
   done
-  for verb in import build list info update gc delete; do
+  for verb in import build check list info update gc delete; do
     names_options vtemplate.8 vtemplate "$verb"
   done
   names_options vhashify.8 vhashify

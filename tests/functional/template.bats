@@ -246,7 +246,7 @@ EOF
   tar -C "$T/source" -cf "$T/plain.tar" .
   for i in {1..20}; do
     delay=0.$(printf '%03d' $((RANDOM % 150)))
-    timeout --signal=KILL "$delay" vtemplate -q import small "$T/plain.tar" || true
+    timeout --foreground --signal=KILL "$delay" vtemplate -q import small "$T/plain.tar" || true
     if [ -e "$VGUEST_ROOT/templates/small" ]; then
       check_root
       run vtemplate delete small --yes

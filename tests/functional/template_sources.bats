@@ -245,7 +245,7 @@ cat "$root/etc/apk/repositories" >"${0%/*}/repositories"; mkdir -p "$root/bin"; 
 "manager": "yum", "suite": "x"
 "suite": "x", "repositories": {"a": "https://b"}
 "suite": "x", "sources": ["rm -rf /"]
-"suite": "x", "keyring": "relative"
+"suite": "x", "keyring": "../relative"
 "suite": "x", "include": ["--option"]
 "manager": "dnf", "suite": "9", "include": ["a"]
 "manager": "dnf", "suite": "9", "repositories": {"a": "https://b"}

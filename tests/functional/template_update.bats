@@ -157,7 +157,7 @@ version_of () {
   vguest -q a build -m clone -- -s small
   for i in {1..12}; do
     change "$i"
-    timeout --signal=KILL "0.$(printf '%03d' $((RANDOM % 200)))" vtemplate -q update small || true
+    timeout --foreground --signal=KILL "0.$(printf '%03d' $((RANDOM % 200)))" vtemplate -q update small || true
     run vtemplate delete no-such-template --yes # clears up
     assert_nothing_left
     [ -e "$VGUEST_ROOT/templates/small/1/template.json" ]
