@@ -3,9 +3,18 @@
 
 /* In the order in which they are asked about SOURCE of a command line: "file" takes what is left.
  */
+/* clang-format off */
 static const struct source_kind *const kinds[] = {
-    &kind_bootstrap, &kind_guest, &kind_rsync, &kind_skeleton, &kind_http, &kind_dir, &kind_file,
+    &kind_bootstrap,
+    &kind_guest,
+    &kind_rsync,
+    &kind_simplestreams,
+    &kind_skeleton,
+    &kind_http,
+    &kind_dir,
+    &kind_file,
 };
+/* clang-format on */
 
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 

@@ -23,7 +23,7 @@ static int failed (const char *program, int status, struct err *err)
 /* sqfs2tar writes a tar archive to a pipe. */
 static int by_tar (struct import *import, const char *image, struct err *err)
 {
-  const char *const argv[] = {"sqfs2tar", image, NULL};
+  const char *const argv[] = {"sqfs2tar", "--root-becomes", ".", image, NULL};
   struct subprocess sub = {.argv = argv, .stdin_fd = -1, .stderr_fd = -1};
   int out[2], status = 0;
   pid_t pid = -1;

@@ -36,6 +36,12 @@ struct trust {
   char *signature; /* owned; NULL: inline */
   char *keyring;   /* owned; NULL */
   char *key;       /* owned; NULL: any */
+
+  /* Of kinds, not of definitions: the digest of some bytes with the file behind them, as image
+   * servers have it of metadata and image. CHECKSUM_NONE: none. */
+  struct checksum combined;
+  const void *before; /* borrowed */
+  size_t before_len;
 };
 
 /* For the list of a kind's keys. */

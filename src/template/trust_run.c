@@ -17,6 +17,7 @@ struct trust_run {
   struct checksum expected[3]; /* of definition and sums */
   size_t expected_count;
   struct checksummer *sum;      /* owned */
+  struct checksummer *combined; /* owned; NULL: not asked for */
   enum checksum_kind strongest; /* of what is expected; CHECKSUM_NONE */
   struct edsig edsig;           /* owned */
   struct edkey edkey;
@@ -183,6 +184,18 @@ static int begin_signature (struct trust_run *run, struct fetch *fetch, const ch
   return 0;
 }
 
+static int begin_combined (struct trust_run *run, struct err *err)
+{
+  const struct trust *trust = run->trust;
+
+  if (trust->combined.kind == CHECKSUM_NONE)
+    return 0;
+  if (checksummer_new (trust->combined.kind, CHECKSUM_NONE, &run->combined, err) < 0)
+    return -err->code;
+  checksummer_add (run->combined, trust->before, trust->before_len);
+  return 0;
+}
+
 int trust_begin (const struct trust *trust, struct fetch *fetch, const char *location,
                  struct import *import, struct trust_run **ret_run, struct err *err)
 {
@@ -200,6 +213,8 @@ int trust_begin (const struct trust *trust, struct fetch *fetch, const char *loc
   const struct checksum *strongest = checksum_strongest (run->expected, run->expected_count);
   run->strongest = strongest ? strongest->kind : CHECKSUM_NONE;
   if (checksummer_new (CHECKSUM_SHA256, run->strongest, &run->sum, err) < 0)
+    return -err->code;
+  if (begin_combined (run, err) < 0)
     return -err->code;
   *ret_run = steal_ptr (&run);
   return 0;
@@ -221,9 +236,37 @@ bool trust_needs_file (const struct trust_run *run)
 int trust_add (struct trust_run *run, const void *data, size_t len, struct err *err)
 {
   checksummer_add (run->sum, data, len);
+  if (run->combined)
+    checksummer_add (run->combined, data, len);
   if (run->blake && EVP_DigestUpdate (run->blake, data, len) != 1)
     err_out_of_memory ();
   return run->openpgp.pid > 0 ? openpgp_add (&run->openpgp, data, len, err) : 0;
+}
+
+static int mismatch (const struct trust_run *run, const char *what, const struct checksum *expected,
+                     const struct checksum *found, struct err *err)
+{
+  char expected_text[CHECKSUM_TEXT_SIZE], found_text[CHECKSUM_TEXT_SIZE];
+
+  checksum_format (expected, expected_text);
+  checksum_format (found, found_text);
+  return err_code (err, EBADMSG, "%s does not verify: expected is %s%s, found is %s", run->name,
+                   what, expected_text, found_text);
+}
+
+static int compare_combined (struct trust_run *run, struct err *err)
+{
+  char hex[CHECKSUM_TEXT_SIZE];
+  struct checksum found;
+
+  if (!run->combined)
+    return 0;
+  checksummer_end (run->combined, &found, NULL);
+  if (!checksum_equal (&found, &run->trust->combined))
+    return mismatch (run, "with its metadata ", &run->trust->combined, &found, err);
+  checksum_hex (&found, hex);
+  note (run->import, IMPORT_VOUCH_DIGEST, run->name, "sha256 with its metadata", hex);
+  return 0;
 }
 
 static int compare (struct trust_run *run, const struct checksum *sha256,
@@ -232,16 +275,13 @@ static int compare (struct trust_run *run, const struct checksum *sha256,
   for (size_t i = 0; i < run->expected_count; i++) {
     const struct checksum *expected = &run->expected[i];
     const struct checksum *found = expected->kind == CHECKSUM_SHA256 ? sha256 : strongest;
-    char expected_text[CHECKSUM_TEXT_SIZE], found_text[CHECKSUM_TEXT_SIZE];
+    char expected_text[CHECKSUM_TEXT_SIZE];
 
     /* What is weaker than the strongest, and no SHA-256, was not computed. */
     if (found->kind != expected->kind)
       continue;
-    checksum_format (expected, expected_text);
-    checksum_format (found, found_text);
     if (!checksum_equal (expected, found))
-      return err_code (err, EBADMSG, "%s does not verify: expected is %s, found is %s", run->name,
-                       expected_text, found_text);
+      return mismatch (run, "", expected, found, err);
     checksum_hex (expected, expected_text);
     note (run->import, IMPORT_VOUCH_DIGEST, run->name, checksum_kind_name (expected->kind),
           expected_text);
@@ -295,7 +335,8 @@ int trust_end (struct trust_run *run, int file_fd, struct checksum *ret_sha256, 
   checksummer_end (run->sum, &sha256, &strongest);
   if (run->strongest == CHECKSUM_SHA256)
     strongest = sha256;
-  if (compare (run, &sha256, &strongest, err) < 0 || end_signature (run, file_fd, err) < 0)
+  if (compare (run, &sha256, &strongest, err) < 0 || compare_combined (run, err) < 0 ||
+      end_signature (run, file_fd, err) < 0)
     return -err->code;
   if (ret_sha256)
     *ret_sha256 = sha256;
@@ -306,6 +347,7 @@ void trust_run_free (struct trust_run *run)
 {
   free (run->name);
   checksummer_free (run->sum);
+  checksummer_free (run->combined);
   edsig_release (&run->edsig);
   EVP_MD_CTX_free (run->blake);
   openpgp_release (&run->openpgp);
