@@ -214,7 +214,6 @@ char *openpgp_judge (const char *status, struct err *err)
 
 int openpgp_end (struct openpgp *openpgp, char **ret_by, struct err *err)
 {
-  autofree char *status_text = NULL;
   int status = 0;
 
   if (openpgp->data_fd >= 0)
