@@ -39,7 +39,7 @@ static size_t check_file (const struct context *context, const char *file, json_
   json_append (files, result);
   json_set_string (result, "file", file);
   json_put (result, "problems", list);
-  if (definition_read (NULL, file, &object, &path, &err) < 0)
+  if (definition_read ("", file, &object, &path, &err) < 0)
     add_problem (context, file, "", err_text (&err), list);
   else
     definition_check (object, &check, &definition);

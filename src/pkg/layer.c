@@ -115,6 +115,8 @@ static bool may_link (const struct filling *filling, const struct rules_state *s
   return !filling->rules || (state->verdict & FOLD_CLASS_MASK) == FOLD_EAGER;
 }
 
+static const struct rules_state no_rules;
+
 static int fill_entry (int from_fd, int to_fd, const char *name, const struct filling *filling,
                        const struct rules_state *state, struct err *err);
 
@@ -173,7 +175,7 @@ int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struc
   if (fd < 0)
     return -err->code;
   const struct filling links = {0};
-  if (fill (from_fd, fd, &links, NULL, err) < 0 || make_opaque (fd, err) < 0)
+  if (fill (from_fd, fd, &links, &no_rules, err) < 0 || make_opaque (fd, err) < 0)
     return err_wrap (err, "guest %s: txn/layer/%s", guest->name, path);
   return 0;
 }
@@ -185,7 +187,7 @@ int pkg_layer_add (struct guest *guest, const char *path, int from_fd, struct er
   if (fd < 0)
     return -err->code;
   const struct filling links = {0};
-  if (fill (from_fd, fd, &links, NULL, err) < 0)
+  if (fill (from_fd, fd, &links, &no_rules, err) < 0)
     return err_wrap (err, "guest %s: txn/layer/%s", guest->name, path);
   return 0;
 }
@@ -211,8 +213,8 @@ int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct e
   if (empty)
     lower_close (&lower);
   const struct filling copies = {.copy = true};
-  if ((lower.priv >= 0 && fill (lower.priv, fd, &copies, NULL, err) < 0) ||
-      (lower.tree >= 0 && fill (lower.tree, fd, &copies, NULL, err) < 0) ||
+  if ((lower.priv >= 0 && fill (lower.priv, fd, &copies, &no_rules, err) < 0) ||
+      (lower.tree >= 0 && fill (lower.tree, fd, &copies, &no_rules, err) < 0) ||
       make_opaque (fd, err) < 0)
     return err_wrap (err, "guest %s: %s", guest->name, path);
   return 0;

@@ -12,14 +12,13 @@ const char *const rpm_conffile_suffixes[] = {".rpmnew", ".rpmsave", ".rpmorig", 
 
 const char *const rpm_write_paths[] = {"var/lib/rpm", "usr/lib/sysimage/rpm", NULL};
 
+#define PACKAGE_FORMAT                                                                             \
+  "%{NAME}.%{ARCH}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\t%|LONGSIZE?{%{LONGSIZE}}:{0}|\\n"
+
 bool rpm_database_command (enum pkg_step step, struct names *ret_args)
 {
   static const char *const audit[] = {"rpm", "--verifydb", NULL};
-  static const char *const installed[] = {
-      "rpm", "-qa", "--qf",
-      "%{NAME}.%{ARCH}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\t"
-      "%|LONGSIZE?{%{LONGSIZE}}:{0}|\\n",
-      NULL};
+  static const char *const installed[] = {"rpm", "-qa", "--qf", PACKAGE_FORMAT, NULL};
 
   if (step == PKG_AUDIT || step == PKG_VERIFY)
     pkg_add_words (ret_args, audit);

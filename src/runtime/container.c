@@ -103,7 +103,7 @@ static int take_report (struct run *run, struct err *err)
 
 static int take_terminal (struct run *run, struct err *err)
 {
-  char byte;
+  char byte = 0;
   int master = -1;
   ssize_t n = pty_receive_fd (run->terminal_fd, &master, &byte, 1);
 

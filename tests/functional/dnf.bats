@@ -172,6 +172,7 @@ test ! -e /etc/fail-here'
   make_rpm_index "$T/repo"
   serve_rpms "$T/repo"
   for guest in web1 web2 web3; do
+    # shellcheck disable=SC2154 # serve_rpms sets it
     set_repository "$guest" "$url"
   done
   run --separate-stderr vdnf --json 'web[1-3]' -- upgrade
@@ -204,6 +205,7 @@ test ! -e /etc/fail-here'
   make_rpm_index "$T/repo"
   serve_rpms "$T/repo"
   for guest in web1 web2; do
+    # shellcheck disable=SC2154 # serve_rpms sets it
     set_repository "$guest" "$url"
   done
   # web1's dnf gives out another package, with the sum of the true one and its time.

@@ -107,6 +107,7 @@ test ! -e /etc/fail-here'
   make_rpm_index "$T/repo"
   serve_rpms "$T/repo"
   for guest in web1 web2 web3; do
+    # shellcheck disable=SC2154 # serve_rpms sets it
     set_repository "$guest" "$url"
   done
   run --separate-stderr vzypper --json 'web[1-3]' -- update

@@ -157,7 +157,7 @@ capability () {
 # it.
 setup () {
   common_setup
-  VGUEST_ROOT=$BATS_FILE_TMPDIR/root
+  export VGUEST_ROOT=$BATS_FILE_TMPDIR/root
   skip_unless_rpm
   if [ ! -e "$BATS_FILE_TMPDIR/ready" ]; then
     make_rpm_base
