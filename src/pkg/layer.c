@@ -40,37 +40,47 @@ static int make_opaque (int fd, struct err *err)
   return 0;
 }
 
-/* Makes the directory @path below @top_fd, part by part; each that is new gets the metadata of the
- * one in @lower, which is followed. Returns the last one's descriptor, or negative. */
-static int make_path (int top_fd, const char *path, struct lower *lower, struct err *err)
+static int put_times_back (int fd, const struct stat *st, struct err *err)
 {
-  autoclose int fd = fcntl (top_fd, F_DUPFD_CLOEXEC, 3);
+  const struct timespec times[] = {st->st_atim, st->st_mtim};
 
+  return futimens (fd, times) < 0 ? err_errno (err, "put the times of a directory back") : 0;
+}
+
+/* Makes the directory @path below @dir_fd, part by part; each that is new gets the metadata of the
+ * one in @lower, which is followed, and the others keep their times. Returns the last one's
+ * descriptor, or negative. */
+static int make_path (int dir_fd, const char *path, struct lower *lower, struct err *err)
+{
+  size_t len = strcspn (path, "/");
+  autofree char *name = xstrndup (path, len);
+  struct lower child = {-1, -1};
+  struct stat st;
+
+  if (fstat (dir_fd, &st) < 0)
+    return err_errno (err, "stat the directory of %s", path);
+  if (!len)
+    return fcntl (dir_fd, F_DUPFD_CLOEXEC, 3);
+  if (refuse_other (lower, name, err) < 0 || lower_child (lower, name, &child, err) < 0)
+    return err_wrap (err, "%s", path);
+  lower_close (lower);
+  *lower = child;
+  autoclose int like = fcntl (child.priv >= 0 ? child.priv : child.tree, F_DUPFD_CLOEXEC, 3);
+  bool is_new = mkdirat (dir_fd, name, 0755) == 0;
+  if (!is_new && errno != EEXIST)
+    return err_errno (err, "make the directory %s", path);
+  autoclose int fd = fd_open_dir (dir_fd, name);
   if (fd < 0)
-    return err_errno (err, "duplicate a descriptor");
-  while (*path) {
-    size_t len = strcspn (path, "/");
-    autofree char *name = xstrndup (path, len);
-    struct lower child = {-1, -1};
-
-    if (refuse_other (lower, name, err) < 0 || lower_child (lower, name, &child, err) < 0)
-      return err_wrap (err, "%s", path);
-    lower_close (lower);
-    *lower = child;
-    bool is_new = mkdirat (fd, name, 0755) == 0;
-    if (!is_new && errno != EEXIST)
-      return err_errno (err, "make the directory %s", path);
-    int next = fd_open_dir (fd, name);
-    if (next < 0)
-      return err_errno (err, "open the directory %s", path);
-    close (fd);
-    fd = next;
-    int like = lower->priv >= 0 ? lower->priv : lower->tree;
-    if (is_new && like >= 0 && clone_directory_metadata (like, fd, err) < 0)
-      return err_wrap (err, "%s", path);
-    path += len + (path[len] == '/');
-  }
-  return steal_fd (&fd);
+    return err_errno (err, "open the directory %s", path);
+  autoclose int last = make_path (fd, path + len + (path[len] == '/'), lower, err);
+  if (last < 0)
+    return err->code ? -err->code : err_errno (err, "duplicate a descriptor");
+  /* Behind what was made in it, which changes its time. */
+  if (is_new && like >= 0 && clone_directory_metadata (like, fd, err) < 0)
+    return err_wrap (err, "%s", path);
+  if (put_times_back (dir_fd, &st, err) < 0)
+    return -err->code;
+  return steal_fd (&last);
 }
 
 /* The same in the directory @layer ("txn/layer", "txn/upper") of the guest. */

@@ -211,6 +211,20 @@ make_http_repo () {
   check_root
 }
 
+@test "metadata that the host brings changes no directory but its own" {
+  make_http_repo 'exit 0' 2.0
+  serve "$T/repo"
+  make_guests web1
+  vguest -q web1 exec -- sh -c "rm -rf /var/lib/apt/lists/*
+    echo 'deb [trusted=yes] http://127.0.0.1:$port/ ./' >/etc/apt/sources.list"
+  vguest -q web1 exec --discard -- stat -c '%n %a %U %y' / /var /var/lib /var/lib/apt >"$T/times"
+  run vapt-get web1 -- update
+  assert_status 0
+  vguest -q web1 exec --discard -- stat -c '%n %a %U %y' / /var /var/lib /var/lib/apt |
+    cmp - "$T/times"
+  [ -n "$(find "$VGUEST_ROOT/guests/web1/tree/var/lib/apt/lists" -name '*_Packages')" ]
+}
+
 @test "a package that is not what its index says is refused, and the guest as before" {
   rm -rf "$VGUEST_ROOT/cache/packages"
   make_http_repo 'exit 0' 2.0
