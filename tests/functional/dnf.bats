@@ -170,11 +170,7 @@ test ! -e /etc/fail-here'
 @test "metadata and packages are fetched once for all, also where guests have become different" {
   cp -r "$BATS_FILE_TMPDIR/repo" "$T/repo"
   make_rpm_index "$T/repo"
-  serve_rpms "$T/repo"
-  for guest in web1 web2 web3; do
-    # shellcheck disable=SC2154 # serve_rpms sets it
-    set_repository "$guest" "$url"
-  done
+  serve_rpms "$T/repo" web1 web2 web3
   run --separate-stderr vdnf --json 'web[1-3]' -- upgrade
   assert_status 0
   [ "$(requests repomd.xml)" = 1 ]
@@ -203,35 +199,14 @@ test ! -e /etc/fail-here'
 @test "a package that one guest has put into the cache is not taken from it by another one" {
   cp -r "$BATS_FILE_TMPDIR/repo" "$T/repo"
   make_rpm_index "$T/repo"
-  serve_rpms "$T/repo"
-  for guest in web1 web2; do
-    # shellcheck disable=SC2154 # serve_rpms sets it
-    set_repository "$guest" "$url"
-  done
-  # web1's dnf gives out another package, with the sum of the true one and its time.
-  make_rpm "$T/evil" vgtest 2.0 '%post
-touch /etc/owned'
-  put_tree web1 /srv/evil "$T/evil"
-  vguest -q web1 exec -- sh -c 'mv /usr/bin/dnf /usr/bin/dnf.real; cat >/usr/bin/dnf' <<'END'
-#!/usr/bin/python3
-import glob, os, subprocess, sys
-status = subprocess.call(["/usr/bin/dnf.real"] + sys.argv[1:])
-if "--downloadonly" in sys.argv:
-    for path in glob.glob("/var/cache/dnf/*/packages/vgtest-2.0*.rpm"):
-        sums = [(n, os.getxattr(path, n)) for n in os.listxattr(path)]
-        st = os.stat(path)
-        data = open(glob.glob("/srv/evil/vgtest-2.0*.rpm")[0], "rb").read()
-        open(path, "wb").write(data)
-        os.utime(path, ns=(st.st_mtime_ns, st.st_mtime_ns))
-        for name, value in sums:
-            os.setxattr(path, name, value)
-sys.exit(status)
-END
-  vguest -q web1 exec -- chmod 755 /usr/bin/dnf
+  serve_rpms "$T/repo" web1 web2
+  make_evil web1 dnf
   run --separate-stderr vdnf --json 'web[1-2]' -- upgrade
   [ "$(row web2 result)" = "done" ]
   [ "$(version web2)" = 2.0 ]
   [ -z "$(guest_file web2 etc/owned)" ]
+  # It had that package, and has not downloaded for itself in advance.
+  refute grep -i 'download only\|only download' "$(row web2 log)"
   is_intact web2
 }
 
@@ -283,6 +258,30 @@ vgtest-0:2.0-1.noarch" ]
   run vdnf web1
   assert_status 2
   [ "$(version web1)" = 1.0 ]
+}
+
+@test "guests that run: changed in place by dnf, zypper and rpm, and shared when they stop" {
+  for guest in web1 web2 web3; do
+    run_plain "$guest" 'exec sleep 1000'
+  done
+  vguest -q 'web[1-3]' start
+  run --separate-stderr vdnf --json web1,web2 -- upgrade
+  assert_status 0
+  [ "$(row web1 mode)" = running ]
+  [ "$(row web2 changes[0].new)" = 2.0-1 ]
+  run --separate-stderr vzypper --json web3 -- update
+  assert_status 0
+  [ "$(row web3 changes[0].new)" = 2.0-1 ]
+  [ "$(vrpm --no-prefix 'web[1-3]' -- -q vgtest | uniq -c | tr -s ' ')" = \
+    " 3 vgtest-2.0-1.noarch" ]
+  vrpm -q web3 -- -e vgtest
+  vguest -q 'web[1-3]' stop
+  same_inode "$VGUEST_ROOT"/guests/web[1-2]/tree/usr/lib/vgtest/data
+  [ -z "$(guest_file web3 usr/bin/vgtest)" ]
+  for guest in web1 web2 web3 base; do
+    is_intact "$guest"
+  done
+  check_root
 }
 
 @test "vyum calls yum where the guest has it, else dnf" {

@@ -105,11 +105,7 @@ test ! -e /etc/fail-here'
 @test "vzypper: metadata and packages are fetched once for all" {
   cp -r "$BATS_FILE_TMPDIR/repo" "$T/repo"
   make_rpm_index "$T/repo"
-  serve_rpms "$T/repo"
-  for guest in web1 web2 web3; do
-    # shellcheck disable=SC2154 # serve_rpms sets it
-    set_repository "$guest" "$url"
-  done
+  serve_rpms "$T/repo" web1 web2 web3
   run --separate-stderr vzypper --json 'web[1-3]' -- update
   assert_status 0
   [ "$(json .refreshes)" = 1 ]
@@ -120,6 +116,20 @@ test ! -e /etc/fail-here'
   done
   [ -z "$(find "$VGUEST_ROOT"/guests/web[1-3] -path '*/var/cache/*.rpm')" ]
   check_root
+}
+
+@test "vzypper: a package that one guest has put into the cache is not taken from it by another one" {
+  cp -r "$BATS_FILE_TMPDIR/repo" "$T/repo"
+  make_rpm_index "$T/repo"
+  serve_rpms "$T/repo" web1 web2
+  make_evil web1 zypper
+  run --separate-stderr vzypper --json 'web[1-2]' -- update
+  [ "$(row web2 result)" = "done" ]
+  [ "$(version web2)" = 2.0 ]
+  [ -z "$(guest_file web2 etc/owned)" ]
+  # It had that package, and has not downloaded for itself in advance.
+  refute grep -i 'download only\|only download' "$(row web2 log)"
+  is_intact web2
 }
 
 @test "vzypper: a repository that cannot be reached, and queries" {

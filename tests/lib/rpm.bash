@@ -118,10 +118,10 @@ test ! -e /etc/fail-here'
   publish_rpms base "$repo"
 }
 
-# serve_rpms DIR: over HTTP on loopback, until stop_serving; $url is the address, and each request
-# is a line of $T/requests.
+# serve_rpms DIR GUEST…: over HTTP on loopback, until stop_serving, as these guests' repository; each
+# request is a line of $T/requests.
 serve_rpms () {
-  local ports
+  local ports guest
   skip_unless_program python3
   mkfifo "$T/serve"
   python3 "$TESTS_DIR/lib/http-server" "$1" "$T/requests" <"$T/serve" >"$T/ports" 3>&- &
@@ -133,8 +133,9 @@ serve_rpms () {
     sleep 0.1
   done
   ports=${ports#*http=}
-  # shellcheck disable=SC2034 # is for the caller
-  url=http://127.0.0.1:${ports%% *}
+  for guest in "${@:2}"; do
+    set_repository "$guest" "http://127.0.0.1:${ports%% *}"
+  done
 }
 
 stop_serving () {
@@ -147,6 +148,31 @@ stop_serving () {
 # requests PATTERN: how often a file was asked for.
 requests () {
   grep -c -- "$1" "$T/requests" || true
+}
+
+# make_evil GUEST PROGRAM: its dnf or zypper puts another package in place of each vgtest 2.0 that it
+# downloads, with the attributes of the true one and its time. Where that is installed there is
+# /etc/owned.
+make_evil () {
+  make_rpm "$T/evil" vgtest 2.0 '%post
+touch /etc/owned'
+  put_tree "$1" /srv/evil "$T/evil"
+  vguest -q "$1" exec -- sh -c 'mv "/usr/bin/$0" /usr/bin/manager && cat >"/usr/bin/$0" &&
+    chmod 755 "/usr/bin/$0"' "$2" <<'END'
+#!/usr/bin/python3
+import os, pathlib, subprocess, sys
+status = subprocess.call(["/usr/bin/manager"] + sys.argv[1:])
+if {"--downloadonly", "--download-only"} & set(sys.argv):
+    evil = next(pathlib.Path("/srv/evil").glob("vgtest-2.0*.rpm")).read_bytes()
+    for path in pathlib.Path("/var/cache").rglob("vgtest-2.0*.rpm"):
+        sums = [(name, os.getxattr(path, name)) for name in os.listxattr(path)]
+        times = path.stat().st_mtime_ns
+        path.write_bytes(evil)
+        os.utime(path, ns=(times, times))
+        for name, value in sums:
+            os.setxattr(path, name, value)
+sys.exit(status)
+END
 }
 
 capability () {
@@ -169,6 +195,7 @@ setup () {
 teardown () {
   stop_serving
   if [ -e "$BATS_FILE_TMPDIR/ready" ]; then
+    vguest -q --running stop --timeout 0 || true
     vguest -q 'web[1-3]' delete --yes || true
   fi
   VGUEST_ROOT=$T/none common_teardown
