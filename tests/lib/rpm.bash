@@ -124,6 +124,7 @@ serve_rpms () {
   local ports guest
   skip_unless_program python3
   mkfifo "$T/serve"
+  : >"$T/ports"
   python3 "$TESTS_DIR/lib/http-server" "$1" "$T/requests" <"$T/serve" >"$T/ports" 3>&- &
   server_pid=$!
   exec 8>"$T/serve"
