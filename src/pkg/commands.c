@@ -102,7 +102,11 @@ void pkg_commands_start (struct bulk *bulk, size_t row, struct pkg_commands *ret
 void pkg_commands_release (struct pkg_commands *commands)
 {
   int saved = errno;
+  struct runlog *log = commands->bulk ? &work_of (commands)->log : NULL;
 
+  /* What is noted there from now on is none of their output. */
+  if (log && log->data == commands)
+    log->on_line = NULL;
   for (size_t i = 0; i < commands->count; i++) {
     names_release (&commands->words[i]);
     free (commands->args[i]);
