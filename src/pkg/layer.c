@@ -275,7 +275,7 @@ int pkg_layer_take (struct guest *guest, const char *path, int to_fd, const char
   return 0;
 }
 
-static int remove_attributes (int fd, struct err *err)
+int pkg_layer_make_plain (int fd, struct err *err)
 {
   autoxattrs struct xattrs xattrs = {0};
 
@@ -284,6 +284,8 @@ static int remove_attributes (int fd, struct err *err)
   for (size_t i = 0; i < xattrs.count; i++)
     if (fremovexattr (fd, xattrs.items[i].name) < 0 && errno != ENODATA)
       return err_errno (err, "remove the attribute %s", xattrs.items[i].name);
+  if (fchown (fd, 0, 0) < 0 || fchmod (fd, 0644) < 0)
+    return err_errno (err, "give it to root");
   return 0;
 }
 
@@ -296,10 +298,8 @@ static int take_package (int from_fd, const char *name, int to_fd, struct err *e
     return err_errno (err, "open %s", name);
   if (fgetxattr (fd, XATTR_OVERLAY "metacopy", NULL, 0) >= 0)
     return 0;
-  if (remove_attributes (fd, err) < 0)
+  if (pkg_layer_make_plain (fd, err) < 0)
     return err_wrap (err, "%s", name);
-  if (fchown (fd, 0, 0) < 0 || fchmod (fd, 0644) < 0)
-    return err_errno (err, "give %s to root", name);
   if (fd_rename (from_fd, name, to_fd, name, RENAME_NOREPLACE) < 0 && errno != EEXIST)
     return err_errno (err, "move %s", name);
   return 0;

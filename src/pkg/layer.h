@@ -44,6 +44,10 @@ int pkg_layer_take (struct guest *guest, const char *path, int to_fd, const char
 int pkg_layer_take_packages (struct guest *guest, const char *path, const char *suffix, int to_fd,
                              struct err *err);
 
+/* Leaves nothing but contents and time of the file open at @fd, which a guest made: it is root's,
+ * 0644, and has no attributes. */
+int pkg_layer_make_plain (int fd, struct err *err);
+
 /* Makes what txn/layer has in @path, by pkg_layer_replace, the guest's own: what the command has
  * not changed itself gets into txn/upper, and whiteouts for what the guest has there and the layer
  * has not. Where the policy says that the file moves to the tree in any case it is a hard link, so
