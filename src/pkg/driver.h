@@ -136,6 +136,20 @@ struct pkg_driver {
   const char *lists_dir;
   const char *list_suffix; /* a file with a name that has it inside says that there are some */
   bool keep_lists;
+
+  /* Lists for guests with the same sources and other programs, whose own PKG_REFRESH begins with
+   * them, so that it fetches what is new alone; all NULL where there is no safe way. What was taken
+   * from one guest is foreign data: what it gives others must be nothing that they believe.
+   *
+   * share_lists fills the empty directory @to_fd with what others may be given out of the lists
+   * @from_fd, as hard links where it is files, of which nothing but contents and time is left, and
+   * tells how many lists these are. start_lists puts them into @lists_fd, a copy of what the guest
+   * that gets them has itself. end_lists looks at that directory when the refresh is done: an error
+   * when something is left there that the guest's manager has not verified. */
+  int (*share_lists) (int from_fd, int to_fd, size_t *ret_count, struct err *err);
+  int (*start_lists) (int shared_fd, int lists_fd, struct err *err);
+  int (*end_lists) (int shared_fd, int lists_fd, struct err *err);
+
   const char *packages_dir; /* where it looks for downloaded files; NULL: it does not */
   const char *cache_dir;    /* what PKG_DOWNLOAD fills; NULL: no such step */
   const char *cache_suffix; /* of the packages in it, which the manager checks against its own
