@@ -116,6 +116,7 @@ static void release_groups (struct bulk_groups *groups)
 {
   for (size_t i = 0; i < groups->count; i++) {
     free (groups->items[i].dir);
+    free (groups->items[i].shared);
     pkg_files_release (&groups->items[i].files);
   }
   free (groups->items);

@@ -24,6 +24,8 @@ struct bulk_group {
   size_t members;
   bool failed;            /* its members are */
   char *dir;              /* owned; the directory of bulk.staging that it filled, or NULL */
+  char *shared;           /* owned; another one, with lists that others begin with, or NULL */
+  int start;              /* of lists: the group whose shared ones it begins with, or NO_GROUP */
   struct pkg_files files; /* owned; of a plan: to be downloaded */
   size_t first_file;      /* and those of bulk.files that the host downloads */
   size_t file_count;

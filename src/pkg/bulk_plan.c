@@ -18,6 +18,7 @@ static int join_group (struct bulk_groups *groups, const struct digest *key,
       .driver = driver,
       .leader = row,
       .members = 1,
+      .start = NO_GROUP,
   };
   if (!alone)
     groups->items[groups->count].key = *key;
@@ -57,22 +58,25 @@ static void fail_group (struct bulk *bulk, struct bulk_groups *groups, int numbe
   }
 }
 
-/* Runs @run in the leader of each group. */
-static void ask_leaders (struct bulk *bulk, struct bulk_groups *groups,
+/* Runs @run in the leader of each group: of those that begin with what another one has shared, when
+ * they are @late, or of the others. */
+static void ask_leaders (struct bulk *bulk, struct bulk_groups *groups, bool late,
                          int (*run) (struct bulk *bulk, size_t row, const struct bulk_group *group,
                                      struct err *err),
                          void (*end) (struct bulk *bulk, const struct bulk_task *task,
                                       json_object *result, const struct err *err))
 {
   autofree struct bulk_task *items = xcalloc (groups->count + 1, sizeof *items);
-  struct bulk_tasks tasks = {.items = items, .count = groups->count, .run = run, .end = end};
+  struct bulk_tasks tasks = {.items = items, .run = run, .end = end};
   autoerr struct err err = {0};
 
   for (size_t i = 0; i < groups->count; i++)
-    items[i] = (struct bulk_task){groups->items[i].leader, &groups->items[i], (int) i};
+    if ((groups->items[i].start != NO_GROUP) == late)
+      items[tasks.count++] =
+          (struct bulk_task){groups->items[i].leader, &groups->items[i], (int) i};
   if (bulk_run_tasks (bulk, &tasks, &err) < 0 && err.code != ERR_INTERRUPTED)
-    for (size_t i = 0; i < groups->count; i++)
-      fail_group (bulk, groups, (int) i, &err);
+    for (size_t i = 0; i < tasks.count; i++)
+      fail_group (bulk, groups, items[i].number, &err);
 }
 
 /* Has the guest's program a command for the step? */
@@ -174,6 +178,31 @@ static void join_refresh (struct bulk *bulk, size_t index, struct note *own, str
       join_group (&bulk->lists, &work->state.fetches, row->driver, index, work->refreshes);
 }
 
+static bool has_same_sources (const struct bulk *bulk, size_t a, size_t b)
+{
+  const struct bulk_group *first = &bulk->lists.items[a], *second = &bulk->lists.items[b];
+
+  return first->dir && second->dir && first->driver == second->driver &&
+         digest_equal (&bulk->works[first->leader].state.sources,
+                       &bulk->works[second->leader].state.sources);
+}
+
+/* Of groups with the same sources the first one fetches, and shares with the others what can be
+ * verified. */
+static void join_sources (struct bulk *bulk)
+{
+  struct bulk_group *groups = bulk->lists.items;
+
+  for (size_t i = 0; i < bulk->lists.count; i++)
+    for (size_t k = 0; k < i && groups[i].driver->share_lists; k++)
+      if (groups[k].start == NO_GROUP && has_same_sources (bulk, k, i)) {
+        groups[i].start = (int) k;
+        if (!groups[k].shared)
+          groups[k].shared = xasprintf ("shared-%zu", k);
+        break;
+      }
+}
+
 void bulk_refresh (struct bulk *bulk)
 {
   struct note own = {"running, and nothing is fetched in it for a check: as its own metadata tells",
@@ -190,8 +219,11 @@ void bulk_refresh (struct bulk *bulk)
       bulk->lists.items[i].dir = xasprintf ("lists-%zu", i);
   if (!bulk->lists.count)
     return;
+  join_sources (bulk);
   bulk_tell_phase (bulk, "refresh");
-  ask_leaders (bulk, &bulk->lists, task_refresh, end_refresh);
+  ask_leaders (bulk, &bulk->lists, /* late= */ false, task_refresh, end_refresh);
+  if (!interrupt_pending ())
+    ask_leaders (bulk, &bulk->lists, /* late= */ true, task_refresh, end_refresh);
 }
 
 static int read_plan (struct bulk *bulk, int number, json_object *result, struct err *err)
@@ -260,7 +292,7 @@ void bulk_plan (struct bulk *bulk)
   if (!bulk->plans.count)
     return;
   bulk_tell_phase (bulk, "plan");
-  ask_leaders (bulk, &bulk->plans, task_plan, end_plan);
+  ask_leaders (bulk, &bulk->plans, /* late= */ false, task_plan, end_plan);
   if (!interrupt_pending ())
     end_idle (bulk);
 }
@@ -319,5 +351,5 @@ void bulk_manager_downloads (struct bulk *bulk)
   if (!bulk->caches.count)
     return;
   bulk_tell_phase (bulk, "download");
-  ask_leaders (bulk, &bulk->caches, task_download, end_download);
+  ask_leaders (bulk, &bulk->caches, /* late= */ false, task_download, end_download);
 }

@@ -223,7 +223,11 @@ int pkg_state_read (struct vroot *root, struct pkg_states *states, struct guest 
   };
 
   hasher_start (hasher);
-  int ret = add_layers (&walk, guest, driver->state_paths, err);
+  int ret = driver->share_lists ? add_layers (&walk, guest, driver->source_paths, err) : 0;
+  hasher_end (hasher, &ret_state->sources);
+  hasher_start (hasher);
+  if (ret == 0)
+    ret = add_layers (&walk, guest, driver->state_paths, err);
   hasher_end (hasher, &ret_state->fetches);
   hasher_start (hasher);
   hasher_add (hasher, ret_state->fetches.bytes, sizeof ret_state->fetches.bytes);

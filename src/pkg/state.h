@@ -24,13 +24,14 @@ struct pkg_states {
 void pkg_states_release (struct pkg_states *states);
 
 struct pkg_state {
+  struct digest sources; /* equal ones fetch from the same repositories; see share_lists */
   struct digest fetches; /* all but the package database: equal ones fetch the same metadata */
   struct digest all;     /* equal ones have the same plans as well */
 };
 
-/* The digests of the driver's state_paths (files, or directories with all below them) in the layers
- * of @guest, which does not run, without and with its database_paths; with state_packages, of its
- * packages as well. */
+/* The digests of the driver's source_paths, where it shares lists, and of its state_paths (files,
+ * or directories with all below them) in the layers of @guest, which does not run, without and with
+ * its database_paths; with state_packages, of its packages as well. */
 int pkg_state_read (struct vroot *root, struct pkg_states *states, struct guest *guest,
                     const struct pkg_driver *driver, struct pkg_state *ret_state, struct err *err);
 

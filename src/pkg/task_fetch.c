@@ -5,12 +5,14 @@
 #include "commands.h"
 #include "pkg/layer.h"
 #include "util/fd.h"
+#include "util/interrupt.h"
 
 struct fetch {
   struct bulk *bulk;
   const struct bulk_group *group;
   size_t row;
   enum pkg_step step;
+  int start_fd; /* borrowed; lists of others with which it begins, or -1 */
 };
 
 static const struct pkg_driver *driver_of (const struct fetch *fetch)
@@ -53,20 +55,57 @@ struct attempt {
   const struct pkg_commands *commands;
 };
 
+/* In the layer, which has a copy of the guest's own lists. */
+static int start_lists (const struct fetch *fetch, struct guest *guest, struct err *err)
+{
+  const struct pkg_driver *driver = driver_of (fetch);
+  autofree char *path = xasprintf ("txn/upper/%s", driver->lists_dir);
+  autoclose int fd = fd_open_dir_beneath (guest->fd, path);
+
+  if (fd < 0)
+    return err_errno (err, "open %s of guest %s", path, guest->name);
+  if (driver->start_lists (fetch->start_fd, fd, err) < 0)
+    return err_wrap (err, "guest %s: %s", guest->name, path);
+  return 0;
+}
+
 static int prepare (void *data, struct guest *guest, struct err *err)
 {
   const struct attempt *attempt = data;
   const struct fetch *fetch = attempt->fetch;
   const struct pkg_driver *driver = driver_of (fetch);
 
-  if (fetch->step != PKG_DOWNLOAD)
-    return pkg_layer_catch (guest, driver->lists_dir, /* empty= */ false, err);
+  if (fetch->step != PKG_DOWNLOAD) {
+    if (pkg_layer_catch (guest, driver->lists_dir, /* empty= */ false, err) < 0)
+      return -err->code;
+    return fetch->start_fd < 0 ? 0 : start_lists (fetch, guest, err);
+  }
   if (bulk_bring_lists (fetch->bulk, fetch->row, guest, err) < 0)
     return -err->code;
   if (driver->cache_suffix)
     return bulk_bring_cache (fetch->bulk, fetch->row, guest, err);
   /* What the guest has there is not for others. */
   return pkg_layer_catch (guest, driver->cache_dir, /* empty= */ true, err);
+}
+
+static int take_lists (const struct fetch *fetch, struct guest *guest, struct err *err)
+{
+  const struct pkg_driver *driver = driver_of (fetch);
+  int staging_fd = fetch->bulk->staging.fd;
+  const char *name = fetch->group->dir;
+  autoerr struct err removing = {0};
+
+  if (pkg_layer_take (guest, driver->lists_dir, staging_fd, name, err) < 0)
+    return -err->code;
+  if (fetch->start_fd < 0)
+    return 0;
+  autoclose int fd = fd_open_dir (staging_fd, name);
+  if (fd < 0)
+    return err_errno (err, "open the directory %s", name);
+  if (driver->end_lists (fetch->start_fd, fd, err) == 0)
+    return 0;
+  return fd_remove_tree (staging_fd, name, &removing) < 0 ? err_wrap (err, "%s", removing.msg)
+                                                          : -err->code;
 }
 
 static int take (const struct fetch *fetch, struct guest *guest, struct err *err)
@@ -76,7 +115,7 @@ static int take (const struct fetch *fetch, struct guest *guest, struct err *err
   const char *name = fetch->group->dir;
 
   if (fetch->step != PKG_DOWNLOAD)
-    return pkg_layer_take (guest, driver->lists_dir, staging_fd, name, err);
+    return take_lists (fetch, guest, err);
   if (!driver->cache_suffix)
     return pkg_layer_take (guest, driver->cache_dir, staging_fd, name, err);
   autoclose int fd = fd_make_dir (staging_fd, name, 0755);
@@ -135,14 +174,65 @@ static int fetch (const struct fetch *fetch, struct err *err)
   return ret;
 }
 
+/* Makes of what was fetched what other groups begin with. That it cannot be done is their loss
+ * alone. */
+static void share_lists (const struct fetch *fetch)
+{
+  const struct bulk_group *group = fetch->group;
+  int staging_fd = fetch->bulk->staging.fd;
+  struct runlog *log = &fetch->bulk->works[fetch->row].log;
+  autoclose int from = fd_open_dir (staging_fd, group->dir);
+  autoclose int to = fd_make_dir (staging_fd, group->shared, 0755);
+  autoerr struct err err = {0};
+  size_t count = 0;
+
+  if (from < 0 || to < 0)
+    runlog_note (log, "no lists are shared: %s", strerror (errno));
+  else if (driver_of (fetch)->share_lists (from, to, &count, &err) < 0)
+    runlog_note (log, "not all lists are shared: %s", err_text (&err));
+  else
+    runlog_note (log, "%zu lists are verified for guests with the same sources", count);
+}
+
+/* A try that begins with the lists that another group has shared. 1, 0 when the group is to fetch
+ * for itself, or negative: whatever others gave it must not make it fail. */
+static int fetch_started (const struct fetch *fetch, struct err *err)
+{
+  const struct bulk *bulk = fetch->bulk;
+  const struct bulk_group *group = fetch->group;
+  const struct bulk_group *other =
+      group->start == NO_GROUP ? NULL : &bulk->lists.items[group->start];
+  autoclose int fd = other && !other->failed ? fd_open_dir (bulk->staging.fd, other->shared) : -1;
+  struct fetch what = *fetch;
+
+  if (fd < 0)
+    return 0;
+  what.start_fd = fd;
+  if (fetch_once (&what, bulk->options->retries, err) == 0)
+    return 1;
+  if (interrupt_check (err) < 0 || err->code == ERR_INTERRUPTED)
+    return -err->code;
+  runlog_note (&bulk->works[fetch->row].log, "with the lists of %s: %s; without them",
+               bulk->report->rows[other->leader].name, err_text (err));
+  err_release (err);
+  return 0;
+}
+
 int task_refresh (struct bulk *bulk, size_t row, const struct bulk_group *group, struct err *err)
 {
   /* Where the request itself is the refresh, it has the user's own options. */
   enum pkg_step step = bulk->works[row].request->refresh ? PKG_APPLY : PKG_REFRESH;
-  const struct fetch what = {bulk, group, row, step};
+  const struct fetch what = {bulk, group, row, step, -1};
 
   event_step ("refresh", -1);
-  return fetch (&what, err);
+  int started = fetch_started (&what, err);
+  if (started < 0)
+    return started;
+  if (!started && fetch (&what, err) < 0)
+    return -err->code;
+  if (group->shared)
+    share_lists (&what);
+  return 0;
 }
 
 static bool same_text (const char *a, const char *b)
@@ -181,14 +271,14 @@ static bool is_covered (const struct bulk *bulk, int cache, size_t row)
  * is done in advance: what cannot be had is left to each guest, which fails then by itself. */
 int task_download (struct bulk *bulk, size_t row, const struct bulk_group *group, struct err *err)
 {
-  const struct fetch only = {bulk, group, row, PKG_DOWNLOAD};
+  const struct fetch only = {bulk, group, row, PKG_DOWNLOAD, -1};
   int cache = bulk->works[row].cache;
 
   event_step ("download", -1);
   if (!driver_of (&only)->cache_suffix)
     return fetch (&only, err);
   for (size_t i = row; i < bulk->count; i++) {
-    const struct fetch what = {bulk, group, i, PKG_DOWNLOAD};
+    const struct fetch what = {bulk, group, i, PKG_DOWNLOAD, -1};
 
     if (bulk->works[i].cache != cache || is_covered (bulk, cache, i))
       continue;

@@ -46,15 +46,6 @@ count () {
   json "[.guests[] | select(.$1 == \"$2\")] | length"
 }
 
-# serve DIR: a loopback HTTP server; its port is in $port.
-serve () {
-  mkfifo "$T/in"
-  sleep 1000 >"$T/in" 3>&- &
-  "$TESTS_DIR/lib/http-server" "$1" "$T/access" <"$T/in" >"$T/ports" 2>/dev/null 3>&- &
-  wait_for grep -q http= "$T/ports"
-  port=$(sed -n 's/.*\bhttp=\([0-9]*\).*/\1/p' "$T/ports")
-}
-
 # make_http_repo POSTINST VERSION…: a repository below $T/repo that the guest base's sources name.
 make_http_repo () {
   local postinst=$1 version
@@ -180,7 +171,7 @@ make_http_repo () {
 
 @test "packages and metadata come over the network once for all" {
   make_http_repo 'exit 0' 2.0
-  serve "$T/repo"
+  serve_dir "$T/repo"
   make_guests 'web[1-4]'
   vguest -q 'web[1-4]' exec -- sh -c "rm -rf /var/lib/apt/lists/*
     echo 'deb [trusted=yes] http://127.0.0.1:$port/ ./' >/etc/apt/sources.list"
@@ -213,7 +204,7 @@ make_http_repo () {
 
 @test "metadata that the host brings changes no directory but its own" {
   make_http_repo 'exit 0' 2.0
-  serve "$T/repo"
+  serve_dir "$T/repo"
   make_guests web1
   vguest -q web1 exec -- sh -c "rm -rf /var/lib/apt/lists/*
     echo 'deb [trusted=yes] http://127.0.0.1:$port/ ./' >/etc/apt/sources.list"
@@ -228,7 +219,7 @@ make_http_repo () {
 @test "a package that is not what its index says is refused, and the guest as before" {
   rm -rf "$VGUEST_ROOT/cache/packages"
   make_http_repo 'exit 0' 2.0
-  serve "$T/repo"
+  serve_dir "$T/repo"
   make_guests web1
   vguest -q web1 exec -- sh -c "rm -rf /var/lib/apt/lists/*
     echo 'deb [trusted=yes] http://127.0.0.1:$port/ ./' >/etc/apt/sources.list"
@@ -251,7 +242,7 @@ make_http_repo () {
 @test "a guest cannot change what the host brings in" {
   make_http_repo 'echo poison >>/var/cache/apt/archives/vgtest_2.0_all.deb
     for f in /var/lib/apt/lists/*_Packages; do echo poison >>$f; done; exit 0' 2.0
-  serve "$T/repo"
+  serve_dir "$T/repo"
   make_guests 'web[1-2]'
   vguest -q 'web[1-2]' exec -- sh -c "rm -rf /var/lib/apt/lists/*
     echo 'deb [trusted=yes] http://127.0.0.1:$port/ ./' >/etc/apt/sources.list"

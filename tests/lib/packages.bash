@@ -38,6 +38,16 @@ make_index () {
   done >"$dir/Packages"
 }
 
+# serve_dir DIR: a loopback HTTP server; its port is in $port, and requests in $T/access. It needs
+# lib/guests.
+serve_dir () {
+  mkfifo "$T/in"
+  sleep 1000 >"$T/in" 3>&- &
+  "$TESTS_DIR/lib/http-server" "$1" "$T/access" <"$T/in" >"$T/ports" 2>/dev/null 3>&- &
+  wait_for grep -q http= "$T/ports"
+  port=$(sed -n 's/.*\bhttp=\([0-9]*\).*/\1/p' "$T/ports")
+}
+
 # publish GUEST POSTINST VERSION…: the repository of a guest has these versions of vgtest.
 publish () {
   local guest=$1 postinst=$2 dir version
