@@ -24,6 +24,21 @@ const struct setting settings_table[] = {
      .field = FIELD (command),
      .fallback = "",
      .help = "what a plain guest runs"},
+    {.key = "user",
+     .type = SETTING_TEXT,
+     .parse = parse_user,
+     .fallback = "",
+     .help = "whom a plain guest's command runs as, as USER:GROUP"},
+    {.key = "working_dir",
+     .type = SETTING_TEXT,
+     .parse = parse_working_dir,
+     .fallback = "",
+     .help = "where a plain guest's command starts"},
+    {.key = "stop_signal",
+     .type = SETTING_TEXT,
+     .parse = parse_stop_signal,
+     .fallback = "",
+     .help = "the signal a plain guest's command ends by, as SIGQUIT"},
     {.key = "environment",
      .type = SETTING_MAP,
      .parse = parse_environment,
@@ -239,6 +254,8 @@ void settings_release (struct settings *settings)
   free (settings->hostname);
   free (settings->runtime);
   names_release (&settings->command);
+  free (settings->user);
+  free (settings->working_dir);
   names_release (&settings->environment);
   names_release (&settings->capabilities_add);
   names_release (&settings->capabilities_drop);
@@ -371,6 +388,13 @@ static int check_together (const char *name, const struct settings *settings, st
     return err_code (err, ERR_USAGE, "init: \"plain\" needs a command");
   if (settings->init != INIT_PLAIN && settings->init != INIT_AUTO && settings->command.count)
     return err_code (err, ERR_USAGE, "command: it is for init \"plain\", and init is \"%s\"",
+                     init_style_name (settings->init));
+  if (settings->init != INIT_PLAIN && settings->init != INIT_AUTO &&
+      (settings->user || settings->working_dir || settings->stop_signal))
+    return err_code (err, ERR_USAGE, "%s: it is for init \"plain\", and init is \"%s\"",
+                     settings->user          ? "user"
+                     : settings->working_dir ? "working_dir"
+                                             : "stop_signal",
                      init_style_name (settings->init));
   if (settings->swap_bytes >= 0 && settings->memory_bytes < 0)
     return err_code (err, ERR_USAGE, "swap: it needs a memory limit as well");

@@ -56,6 +56,9 @@ struct settings {
   char *runtime;  /* owned; NULL: vguest.conf's */
   enum init_style init;
   struct names command;            /* owned; for INIT_PLAIN */
+  char *user;                      /* owned; USER[:GROUP] of the guest, for INIT_PLAIN; or NULL */
+  char *working_dir;               /* owned; absolute, for INIT_PLAIN; or NULL */
+  int stop_signal;                 /* for INIT_PLAIN; 0 when not set */
   struct names environment;        /* owned; NAME=VALUE */
   struct names capabilities_add;   /* owned; "CAP_…", upper case */
   struct names capabilities_drop;  /* owned; "ALL" drops the default set */

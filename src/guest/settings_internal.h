@@ -61,6 +61,9 @@ setting_parser parse_hostname, parse_runtime, parse_init, parse_args, parse_envi
     parse_sysctls, parse_depends, parse_labels, parse_notes;
 char *capability_normal (const char *word);
 
+/* settings_process.c */
+setting_parser parse_user, parse_working_dir, parse_stop_signal;
+
 /* settings_places.c */
 setting_parser parse_mounts, parse_devices, parse_network, parse_cni_name, parse_cni_interface,
     parse_cni_mac, parse_cni_addresses, parse_ports;

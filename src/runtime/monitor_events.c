@@ -86,11 +86,14 @@ static int run_stop_command (struct monitor *m, struct err *err)
 void monitor_signal_init (struct monitor *m)
 {
   autoerr struct err err = {0};
+  int number = m->spec->stop_signal;
 
   if (m->init_pid <= 0 || m->init_ended)
     return;
-  if (m->spec->stop_signal)
-    kill (m->init_pid, m->spec->stop_signal);
+  if (m->spec->style == INIT_PLAIN && m->start->settings->stop_signal)
+    number = m->start->settings->stop_signal;
+  if (number)
+    kill (m->init_pid, number);
   else if (run_stop_command (m, &err) < 0 && !m->init_ended && !m->killed)
     monitor_tell (m, &err);
 }

@@ -56,16 +56,22 @@ static int join_network (struct monitor *m, struct err *err)
   return network_join (&m->network, start->settings, &place, err);
 }
 
+/* Whom a plain guest's command runs as, or NULL: root. */
+static const char *plain_user (const struct monitor *m)
+{
+  return m->spec->style == INIT_PLAIN ? m->start->settings->user : NULL;
+}
+
 /* The variables of init: ours, where the settings do not have them, and theirs. */
 static void fill_env (const struct monitor *m, const char **env)
 {
   const struct names *own = &m->start->settings->environment;
   const char *const defaults[] = {
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      "HOME=/root",
       "LANG=C.UTF-8",
       m->spec->of_guest ? "TERM=vt220" : "TERM=dumb",
-      m->spec->container,
+      plain_user (m) ? m->spec->container : "HOME=/root", /* a user has a home of its own */
+      plain_user (m) ? NULL : m->spec->container,
       NULL,
   };
   size_t n = 0;
@@ -85,16 +91,15 @@ static void fill_env (const struct monitor *m, const char **env)
 }
 
 /* A program that is not there would else be told by the init above it, in the log. */
-static int check_program (struct monitor *m, const struct bundle_command *command, struct err *err)
+static int check_program (struct monitor *m, struct program *program, struct err *err)
 {
-  autoprogram struct program program = {0};
+  const struct bundle_command *command = &program->command;
   autofree char *text = NULL;
   int status = 0;
 
   if (!command->args[0])
     return 0;
-  if (program_resolve (m->root_fd, command, /* login= */ false, &program, err) < 0 ||
-      program_check (m->root_fd, &program, &text, &status, err) < 0)
+  if (program_check (m->root_fd, program, &text, &status, err) < 0)
     return -err->code;
   if (!status)
     return 0;
@@ -108,7 +113,8 @@ static int write_bundle (struct monitor *m, struct err *err)
   const struct settings *settings = m->start->settings;
   autofree const char **args = xcalloc (settings->command.count + 1, sizeof *args);
   autofree const char **env = xcalloc (settings->environment.count + 8, sizeof *env);
-  struct bundle_command command = {.args = args, .env = env, .cwd = "/"};
+  struct bundle_command command = {.args = args, .env = env, .cwd = "/", .user = plain_user (m)};
+  autoprogram struct program program = {0};
   struct bundle bundle = {
       .id = m->start->id,
       .root = m->oci.root_path,
@@ -128,8 +134,12 @@ static int write_bundle (struct monitor *m, struct err *err)
     return err_code (err, EOPNOTSUPP,
                      "there is nothing to run in it: install catatonit on the host, which keeps a "
                      "guest without an init alive, or set a \"command\"");
+  if (m->spec->style == INIT_PLAIN && settings->working_dir)
+    command.cwd = settings->working_dir;
   fill_env (m, env);
-  if (check_program (m, &command, err) < 0 || bundle_config (&bundle, &command, &config, err) < 0)
+  if (program_resolve (m->root_fd, &command, /* login= */ false, &program, err) < 0 ||
+      check_program (m, &program, err) < 0 ||
+      bundle_config (&bundle, &program.command, &config, err) < 0)
     return -err->code;
   return json_write_file (m->oci.dir_fd, "config.json", config, err);
 }

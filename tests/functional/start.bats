@@ -41,6 +41,25 @@ setup () {
   check_root
 }
 
+@test "a command's user, working directory and stop signal" {
+  run_plain web1 'trap "echo ended; exit 0" QUIT; trap "" TERM; id; pwd; echo "home $HOME"
+    while :; do sleep 0.05; done'
+  vguest -q web1 set user=1000:33 working_dir=/usr/lib stop_signal=SIGQUIT
+  vguest web1 start
+  wait_for logged web1 "home "
+  logged web1 "uid=1000"
+  logged web1 "gid=33"
+  logged web1 /usr/lib
+  refute logged web1 "home /root"
+  vguest web1 stop
+  logged web1 ended
+  vguest -q web1 set user=nobody-here
+  run vguest web1 start
+  assert_status 2
+  assert_contains "$output" 'the guest has no user "nobody-here"'
+  assert_no_guests_left
+}
+
 @test "without a command the namespaces are kept alive" {
   vguest web2 start
   run vguest web2 status --json

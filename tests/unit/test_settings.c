@@ -126,6 +126,30 @@ static void a_full_config_is_taken_apart (void **state)
   assert_string_equal (s.notes, "two\nlines");
 }
 
+static void signals_have_many_names (void **state)
+{
+  static const struct {
+    const char *text;
+    int number;
+  } cases[] = {{"SIGTERM", 15},  {"term", 15},       {"15", 15},      {"SIGQUIT", 3},
+               {"SIGRTMIN", 34}, {"SIGRTMIN+3", 37}, {"rtmax-1", 63}, {"SIGWINCH", 28}};
+
+  (void) state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    autofree char *text = xasprintf ("{\"stop_signal\": \"%s\", \"user\": \"1000:www\", "
+                                     "\"working_dir\": \"/\"}",
+                                     cases[i].text);
+    autojson json_object *config = config_of (text);
+    autosettings struct settings s = {0};
+    autoerr struct err err = {0};
+
+    assert_int_equal (settings_parse (config, "web1", &s, &err), 0);
+    assert_int_equal (s.stop_signal, cases[i].number);
+    assert_string_equal (s.user, "1000:www");
+    assert_string_equal (s.working_dir, "/");
+  }
+}
+
 static void bad_configs_are_refused_by_name (void **state)
 {
   static const struct {
@@ -214,6 +238,17 @@ static void bad_configs_are_refused_by_name (void **state)
       {"{\"depends\": [\"a\", \"a\"]}", "is named twice"},
       {"{\"depends\": [\"a/b\"]}", "bad guest name"},
       {"{\"stop_timeout\": -1}", "stop_timeout: -1 is not between"},
+      {"{\"user\": \"\"}", "user: \"\" is no user"},
+      {"{\"user\": \"a:\"}", "is no user"},
+      {"{\"user\": \"a:b:c\"}", "is no user"},
+      {"{\"user\": \"a b\"}", "is no user"},
+      {"{\"user\": \"../a\"}", "is no user"},
+      {"{\"working_dir\": \"srv\"}", "working_dir: \"srv\" is no absolute path"},
+      {"{\"working_dir\": \"/srv/../a\"}", "is no absolute path"},
+      {"{\"stop_signal\": \"SIGNAL\"}", "stop_signal: \"SIGNAL\" is no signal"},
+      {"{\"stop_signal\": \"RTMIN+31\"}", "is no signal"},
+      {"{\"stop_signal\": \"65\"}", "is no signal"},
+      {"{\"init\": \"systemd\", \"user\": \"a\"}", "user: it is for init \"plain\""},
       {"{\"labels\": {\"-a\": \"\"}}", "labels: \"-a\" is no key"},
       {"{\"labels\": {\"a b\": \"\"}}", "labels: \"a b\" is no key"},
       {"{\"labels\": {\"a\": \"x\\ny\"}}", "control character"},
@@ -413,6 +448,7 @@ int main (void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test (an_empty_config_has_the_defaults),
       cmocka_unit_test (a_full_config_is_taken_apart),
+      cmocka_unit_test (signals_have_many_names),
       cmocka_unit_test (bad_configs_are_refused_by_name),
       cmocka_unit_test (settings_are_set),
       cmocka_unit_test (bad_assignments_are_refused),
