@@ -1,34 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "unpack.h"
+#include "unpack_internal.h"
 #include "template/acl.h"
 #include "template/net.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
-#include <archive.h>
 #include <inttypes.h>
 
 enum { READ_SIZE = 256 << 10 };
 
-struct input {
-  const struct unpack_input *from;
-  struct err *err;         /* of from->read; has priority over what libarchive says of it */
-  struct archive *archive; /* borrowed */
-  uint64_t start_us;
-  uint64_t done;
-  uint64_t total;   /* 0: not known */
-  uint64_t written; /* into files */
-  char *buffer;     /* owned; READ_SIZE bytes; NULL with from->read */
-};
-
-static void cleanup_archive (struct archive **archive)
-{
-  if (*archive)
-    archive_read_free (*archive);
-}
-#define autoarchive __attribute__ ((cleanup (cleanup_archive)))
-
-static int archive_err (struct input *input, struct err *err)
+int unpack_err (struct unpacking *input, struct err *err)
 {
   const char *text = archive_error_string (input->archive);
 
@@ -40,7 +21,7 @@ static int archive_err (struct input *input, struct err *err)
 }
 
 /* Decompressing is bounded here, as it may go on and on without anything that is written. */
-static int check_size (struct input *input, struct err *err)
+static int check_size (struct unpacking *input, struct err *err)
 {
   la_int64_t bytes = archive_filter_bytes (input->archive, 0);
   uint64_t unpacked =
@@ -57,7 +38,7 @@ static int check_size (struct input *input, struct err *err)
   return 0;
 }
 
-static ssize_t read_fd (struct input *input, const void **ret_buffer)
+static ssize_t read_fd (struct unpacking *input, const void **ret_buffer)
 {
   for (;;) {
     ssize_t n = read (input->from->fd, input->buffer, READ_SIZE);
@@ -71,7 +52,7 @@ static ssize_t read_fd (struct input *input, const void **ret_buffer)
 
 static la_ssize_t read_input (struct archive *archive, void *data, const void **ret_buffer)
 {
-  struct input *input = data;
+  struct unpacking *input = data;
   size_t len = 0;
   ssize_t n;
 
@@ -97,7 +78,7 @@ static la_ssize_t read_input (struct archive *archive, void *data, const void **
 
 static la_int64_t seek_input (struct archive *archive, void *data, la_int64_t offset, int whence)
 {
-  struct input *input = data;
+  struct unpacking *input = data;
   off_t at = lseek (input->from->fd, offset, whence);
 
   if (at < 0) {
@@ -125,7 +106,7 @@ static void choose_formats (struct archive *archive)
     choices[i](archive);
 }
 
-static struct archive *open_archive (struct input *input, struct err *err)
+static struct archive *open_archive (struct unpacking *input, struct err *err)
 {
   autoarchive struct archive *archive = archive_read_new ();
   struct stat st;
@@ -141,7 +122,7 @@ static struct archive *open_archive (struct input *input, struct err *err)
     archive_read_set_seek_callback (archive, seek_input);
   }
   if (archive_read_open1 (archive) != ARCHIVE_OK) {
-    archive_err (input, err);
+    unpack_err (input, err);
     return NULL;
   }
   return steal_ptr (&archive);
@@ -184,7 +165,7 @@ static int convert_entry (struct archive_entry *from, struct entry *entry, struc
   return convert_xattrs (from, entry, err);
 }
 
-static int unpack_data (struct writer *writer, struct input *input, struct archive_entry *from,
+static int unpack_data (struct writer *writer, struct unpacking *input, struct archive_entry *from,
                         struct err *err)
 {
   uint64_t end = 0;
@@ -200,7 +181,7 @@ static int unpack_data (struct writer *writer, struct input *input, struct archi
     if (ret == ARCHIVE_RETRY)
       continue;
     if (ret != ARCHIVE_OK)
-      return archive_err (input, err);
+      return unpack_err (input, err);
     if (!len)
       continue;
     input->written += len;
@@ -216,7 +197,7 @@ static int unpack_data (struct writer *writer, struct input *input, struct archi
   return writer_file_end (writer, end, err);
 }
 
-static int unpack_file (struct writer *writer, struct input *input, struct archive_entry *from,
+static int unpack_file (struct writer *writer, struct unpacking *input, struct archive_entry *from,
                         const char *path, const struct entry *entry, struct err *err)
 {
   if (writer_file_begin (writer, path, entry, err) < 0)
@@ -237,7 +218,7 @@ static const char *entry_path (struct archive_entry *from)
   return path ? path : archive_entry_pathname_utf8 (from);
 }
 
-static const char *entry_hardlink (struct archive_entry *from)
+const char *unpack_hardlink (struct archive_entry *from)
 {
   const char *target = archive_entry_hardlink (from);
 
@@ -251,10 +232,10 @@ static const char *entry_symlink (struct archive_entry *from)
   return target ? target : archive_entry_symlink_utf8 (from);
 }
 
-static int unpack_entry (struct writer *writer, struct input *input, struct archive_entry *from,
-                         const char *path, struct err *err)
+int unpack_entry (struct writer *writer, struct unpacking *input, struct archive_entry *from,
+                  const char *path, struct err *err)
 {
-  const char *target = entry_hardlink (from);
+  const char *target = unpack_hardlink (from);
   autoentry struct entry entry = {0};
 
   if (target && archive_entry_size (from) <= 0)
@@ -301,30 +282,42 @@ static bool only_charset (struct archive *archive)
   return text && strstr (text, "can't be converted from") != NULL;
 }
 
-static int unpack_entries (struct writer *writer, struct input *input, struct err *err)
+int unpack_next (struct unpacking *input, struct archive_entry **ret_entry, const char **ret_path,
+                 struct err *err)
 {
-  struct archive_entry *entry;
   int ret;
 
-  while ((ret = archive_read_next_header (input->archive, &entry)) != ARCHIVE_EOF) {
-    if (ret == ARCHIVE_RETRY)
-      continue;
-    if (ret != ARCHIVE_OK && !(ret == ARCHIVE_WARN && only_charset (input->archive)))
-      return archive_err (input, err);
-    const char *path = entry_path (entry);
-    if (!path)
-      return err_code (err, EBADMSG, "read the archive: an entry has no usable name");
+  do
+    ret = archive_read_next_header (input->archive, ret_entry);
+  while (ret == ARCHIVE_RETRY);
+  if (ret == ARCHIVE_EOF)
+    return 0;
+  if (ret != ARCHIVE_OK && !(ret == ARCHIVE_WARN && only_charset (input->archive)))
+    return unpack_err (input, err);
+  *ret_path = entry_path (*ret_entry);
+  if (!*ret_path)
+    return err_code (err, EBADMSG, "read the archive: an entry has no usable name");
+  return 1;
+}
+
+static int unpack_entries (struct writer *writer, struct unpacking *input, struct err *err)
+{
+  struct archive_entry *entry;
+  const char *path;
+  int ret;
+
+  while ((ret = unpack_next (input, &entry, &path, err)) > 0)
     if (unpack_entry (writer, input, entry, path, err) < 0)
       return -err->code;
-  }
-  return 0;
+  return ret;
 }
 
 int unpack_input (struct writer *writer, const struct unpack_input *from, struct err *err)
 {
   autoerr struct err read_err = {0};
   autofree char *buffer = from->read ? NULL : xmalloc (READ_SIZE);
-  struct input input = {.from = from, .err = &read_err, .buffer = buffer, .start_us = clock_us ()};
+  struct unpacking input = {
+      .from = from, .err = &read_err, .buffer = buffer, .start_us = clock_us ()};
   autoarchive struct archive *archive = open_archive (&input, err);
 
   if (!archive)

@@ -140,7 +140,9 @@ int writer_remove_old (struct writer *writer, int dir_fd, const char *name, stru
   if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat what is to be replaced");
   if (S_ISDIR (st.st_mode)) {
-    if (unlinkat (dir_fd, name, AT_REMOVEDIR) < 0)
+    if (writer->replace_trees && fd_remove_tree (dir_fd, name, err) < 0)
+      return -err->code;
+    if (!writer->replace_trees && unlinkat (dir_fd, name, AT_REMOVEDIR) < 0)
       return err_errno (err, "refused: it replaces a directory");
     dirstack_clear (&writer->targets);
   } else if (unlinkat (dir_fd, name, 0) < 0) {

@@ -45,6 +45,7 @@ struct writer {
   bool harmless; /* leave out device nodes by which a guest that may open them reaches hardware, or
                     the kernel's memory; set it behind writer_start */
   bool labels;   /* the kernel's security module gives new files attributes */
+  bool replace_trees; /* set by the caller: another type may replace a directory with all in it */
   struct {
     int fd; /* owned; -1 when no file is being written */
     int dir_fd;
