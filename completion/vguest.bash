@@ -77,7 +77,8 @@ never" ;;
     --signal) _vguest_reply "$cur" < <(compgen -A signal | sed 's/^SIG//') ;;
     --env | -e | --user | -u | --hostname | --jobs | -j | --timeout | -t | --interval | --lines | \
       --label | --max-fail | --retries | --sha256 | --sha512 | --max-size | --max-unpacked | \
-      --older-than | --creds) COMPREPLY=() ;;
+      --older-than | --creds | \
+        --platform) COMPREPLY=() ;;
     *) return 1 ;;
   esac
 }
@@ -135,7 +136,8 @@ _vguest () {
       --exclude | --template | --label | --source | --method | -m | --jobs | -j | --env | -e | \
         --cwd | -C | --user | -u | --hostname | --timeout | -t | --interval | --lines | --signal | \
         --definition | -d | --from-file | --pull | --keyring | --key | --sums | --signature | \
-        --sha256 | --sha512 | --max-size | --max-unpacked | --older-than | --creds) ((++i)) ;;
+        --sha256 | --sha512 | --max-size | --max-unpacked | --older-than | --creds | \
+        --platform) ((++i)) ;;
       -*) ;;
       *) words+=("$word") ;;
     esac

@@ -48,8 +48,6 @@ static int parse_template (struct build_arguments *arguments, struct err *err)
 
 static int parse_oci (struct build_arguments *arguments, struct err *err)
 {
-  if (!kind_by_name ("oci"))
-    return err_code (err, ERR_USAGE, "this vguest has no container images");
   return object_from_text (arguments, "oci", err);
 }
 

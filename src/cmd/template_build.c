@@ -9,10 +9,12 @@
 
 int cmd_template_build (struct context *context, int argc, char **argv, struct err *err)
 {
+  struct import_options import = {.run_steps = template_run_steps};
   const char *file = NULL;
   bool updates = false;
   const struct option_spec specs[] = {
       {"definition", 'd', "FILE", "a definition that is in no standard place", NULL, &file, NULL},
+      {"creds", 0, "USER:PASSWORD", "for an image's registry", NULL, &import.creds, NULL},
       {"updates", 0, NULL, "start from the newest packages", &updates, NULL, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
@@ -20,7 +22,6 @@ int cmd_template_build (struct context *context, int argc, char **argv, struct e
       "Usage: vtemplate build [OPTION…] NAME\n"
       "Makes the template NAME from the definition of that name, such as debian-12.\n";
   autoroot struct vroot *root = NULL;
-  const struct import_options import = {.run_steps = template_run_steps};
   autojson json_object *object = NULL;
   autofree char *path = NULL;
   autodefinition struct definition definition = {0};

@@ -16,6 +16,7 @@ struct arguments {
   const char *key;
   const char *max_size;
   const char *max_unpacked;
+  const char *platform;
   bool require_signature;
   bool devices;
 };
@@ -67,6 +68,7 @@ static int make_object (const char *text, const struct arguments *arguments,
   set (source, "sums", arguments->sums);
   set (source, "max_size", arguments->max_size);
   set (source, "max_unpacked", arguments->max_unpacked);
+  set (source, "platform", arguments->platform);
   if (arguments->devices)
     json_set_bool (source, "devices", true);
   if (arguments->require_signature)
@@ -79,6 +81,7 @@ static int make_object (const char *text, const struct arguments *arguments,
 
 int cmd_template_import (struct context *context, int argc, char **argv, struct err *err)
 {
+  struct import_options import = {0};
   struct arguments arguments = {0};
   const struct option_spec specs[] = {
       {"sha256", 0, "HEX", "the archive's digest", NULL, &arguments.sha256, NULL},
@@ -92,6 +95,9 @@ int cmd_template_import (struct context *context, int argc, char **argv, struct 
        &arguments.require_signature, NULL, NULL},
       {"max-size", 0, "SIZE", "of the archive, such as 500M", NULL, &arguments.max_size, NULL},
       {"max-unpacked", 0, "SIZE", "of what comes out of it", NULL, &arguments.max_unpacked, NULL},
+      {"platform", 0, "PLATFORM", "of an image, such as linux/arm64", NULL, &arguments.platform,
+       NULL},
+      {"creds", 0, "USER:PASSWORD", "for the image's registry", NULL, &import.creds, NULL},
       {"devices", 0, NULL, "keep all device nodes of a fetched archive", &arguments.devices, NULL,
        NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
@@ -99,7 +105,8 @@ int cmd_template_import (struct context *context, int argc, char **argv, struct 
   static const char usage[] =
       "Usage: vtemplate import [OPTION…] NAME SOURCE\n"
       "Makes a template from an archive (tar, cpio, zip, 7-zip, ISO 9660, xar or squashfs, plain "
-      "or compressed): a file, a URL, or \"-\" for stdin; or from a directory.\n";
+      "or compressed): a file, a URL, or \"-\" for stdin; from a directory; or from an image of "
+      "containers (docker://…, oci:…, oci-archive:…).\n";
   autojson json_object *object = NULL;
   autoroot struct vroot *root = NULL;
   autodefinition struct definition definition = {0};
@@ -113,7 +120,7 @@ int cmd_template_import (struct context *context, int argc, char **argv, struct 
   if (make_object (argv[first + 1], &arguments, &object, err) < 0 ||
       definition_from_object (object, "import", &definition, err) < 0 ||
       context_open_root (context, /* write= */ true, &root, err) < 0 ||
-      import_definition (root, argv[first], &definition, NULL, &report, err) < 0)
+      import_definition (root, argv[first], &definition, &import, &report, err) < 0)
     return -err->code;
   return template_report_print (context, argv[first], &report);
 }

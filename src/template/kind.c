@@ -7,6 +7,7 @@
 static const struct source_kind *const kinds[] = {
     &kind_bootstrap,
     &kind_guest,
+    &kind_oci,
     &kind_rsync,
     &kind_simplestreams,
     &kind_skeleton,

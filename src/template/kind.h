@@ -62,6 +62,6 @@ json_object *kind_source_from_text (const char *text, struct err *err);
 
 /* The kinds. */
 extern const struct source_kind kind_bootstrap, kind_dir, kind_file, kind_guest, kind_http,
-    kind_rsync, kind_simplestreams, kind_skeleton;
+    kind_oci, kind_rsync, kind_simplestreams, kind_skeleton;
 
 #endif

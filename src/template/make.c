@@ -8,11 +8,24 @@
 #include "util/fd.h"
 #include "util/strbuf.h"
 
+/* What the source says of a command is of no use to a guest with an init. */
+static void drop_command (json_object *guest, const char *init)
+{
+  static const char *const keys[] = {"command", "user", "working_dir", "stop_signal", NULL};
+
+  if (!init || strcmp (init, "auto") == 0 || strcmp (init, "plain") == 0)
+    return;
+  for (const char *const *key = keys; *key; key++)
+    json_object_object_del (guest, *key);
+}
+
 /* The source's settings for guests with the definition's over them. */
 static void merge_guest (struct import *import, const struct definition *definition)
 {
   if (!definition->guest)
     return;
+  drop_command (import->guest,
+                json_object_get_string (json_object_object_get (definition->guest, "init")));
   json_object_object_foreach (definition->guest, key, value)
   {
     json_put (import->guest, key, json_object_get (value));

@@ -200,10 +200,10 @@ newline"
   touch -d '2023-05-06 07:08:09.987654321' "$dir/usr/lib/deep" "$dir/usr/lib/lib01.so"
 }
 
-# make_debian_template NAME: imports a Debian 12 from the release suite alone, so that there is
-# something to upgrade; its apt sources have updates and security. Built once for all tests of a
-# run, from the definition that is shipped. Skips without a mirror.
-make_debian_template () {
+# make_debian_archive: a Debian 12 from the release suite alone, so that there is something to
+# upgrade; its apt sources have updates and security. DEBIAN_ARCHIVE is the tar file. Built once for
+# all tests of a run, from the definition that is shipped. Skips without a mirror.
+make_debian_archive () {
   local cache=${VGUEST_TEST_CACHE:-$BATS_RUN_TMPDIR/cache}
   skip_unless_mirror
   mkdir -p "$cache"
@@ -223,7 +223,13 @@ make_debian_template () {
       rm -rf "$cache/root"
     } >&2
   ) 9>"$cache/lock" || return 1
-  vtemplate -q import "$1" "$cache/debian-12.tar"
+  DEBIAN_ARCHIVE=$cache/debian-12.tar
+}
+
+# make_debian_template NAME: imports it.
+make_debian_template () {
+  make_debian_archive || return 1
+  vtemplate -q import "$1" "$DEBIAN_ARCHIVE"
 }
 
 # strace: LeakSanitizer cannot work below a tracer.
