@@ -59,35 +59,41 @@ static int find_target (struct writer *writer, const char *text, int *ret_dir_fd
   return 0;
 }
 
-static int make_link (struct writer *writer, int from_dir, const char *from, uint64_t ino,
-                      int dir_fd, const char *name, struct err *err)
+/* Makes room for a hard link to the inode @ino: 1; 0 when @name is one already. */
+static int make_room (struct writer *writer, int dir_fd, const char *name, uint64_t ino,
+                      struct err *err)
 {
-  while (linkat (from_dir, from, dir_fd, name, 0) < 0) {
-    struct stat st;
+  struct stat st;
 
-    if (errno != EEXIST || fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-      return err_errno (err, "make the hard link");
-    if (st.st_ino == ino)
-      return 0;
-    if (writer_remove_old (writer, dir_fd, name, err) < 0)
-      return -err->code;
-  }
-  writer->report.files++;
-  return 0;
+  if (errno != EEXIST || fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "make the hard link");
+  if (st.st_ino == ino)
+    return 0;
+  return writer_remove_old (writer, dir_fd, name, err) < 0 ? -err->code : 1;
 }
 
 int writer_link (struct writer *writer, const char *text, const char *target, struct err *err)
 {
-  const char *name = "", *from = "";
-  int dir_fd = -1, from_dir = -1;
-  struct stat st;
+  const char *name = "";
+  int dir_fd = -1, ret;
 
   if (writer_enter (writer, text, &dir_fd, &name, err) < 0)
     return -err->code;
-  if (find_target (writer, target, &from_dir, &from, &st, err) < 0 ||
-      make_link (writer, from_dir, from, st.st_ino, dir_fd, name, err) < 0)
-    return writer_wrap (text, err);
-  return 0;
+  do {
+    const char *from = "";
+    int from_dir = -1;
+    struct stat st;
+
+    /* Each time: removing a directory closes those of the target. */
+    if (find_target (writer, target, &from_dir, &from, &st, err) < 0)
+      return writer_wrap (text, err);
+    if (linkat (from_dir, from, dir_fd, name, 0) == 0) {
+      writer->report.files++;
+      return 0;
+    }
+    ret = make_room (writer, dir_fd, name, st.st_ino, err);
+  } while (ret > 0);
+  return ret < 0 ? writer_wrap (text, err) : 0;
 }
 
 int writer_remember (struct writer *writer, uint64_t key, struct err *err)
@@ -117,8 +123,13 @@ int writer_link_known (struct writer *writer, const char *text, uint64_t key, st
     err_errno (err, "stat a link in staging");
     return writer_wrap (text, err);
   }
-  if (make_link (writer, writer->temp_fd, temp, st.st_ino, dir_fd, name, err) < 0)
-    return writer_wrap (text, err);
+  while (linkat (writer->temp_fd, temp, dir_fd, name, 0) < 0) {
+    int ret = make_room (writer, dir_fd, name, st.st_ino, err);
+
+    if (ret <= 0)
+      return ret < 0 ? writer_wrap (text, err) : 1;
+  }
+  writer->report.files++;
   return 1;
 }
 

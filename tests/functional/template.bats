@@ -89,6 +89,19 @@ assert_no_trace () {
   check_root
 }
 
+@test "a hard link takes the place of an empty directory" {
+  mkdir -p "$T/source/dir" "$T/source/place"
+  echo shared >"$T/source/dir/file"
+  tar -C "$T/source" -cf "$T/a.tar" dir place
+  rmdir "$T/source/place"
+  ln "$T/source/dir/file" "$T/source/place"
+  tar -C "$T/source" -rf "$T/a.tar" dir/file place
+  vtemplate -q import small "$T/a.tar"
+  cd "$(tree_of small)"
+  same_inode dir/file place
+  check_root
+}
+
 @test "names keep every byte" {
   mkdir "$T/source"
   python3 - "$T/source" <<'EOF'
