@@ -3,7 +3,7 @@
 #include "util/strbuf.h"
 #include <ctype.h>
 
-enum { TOKEN_ANSWER_MAX = 256 << 10, URL_MAX = 16 << 10 };
+enum { TOKEN_ANSWER_MAX = 256 << 10, URL_MAX = 16 << 10, ROUNDS_MAX = 100 };
 
 static const char accept_manifests[] =
     "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
@@ -166,33 +166,47 @@ static int authenticate (struct registry *registry, const struct fetch_request *
   return 0;
 }
 
-/* Runs the requests that are not done; those that were refused for want of credentials once more.
- */
+/* Runs all requests, or @again those that were refused for want of credentials. *@ret_refused is
+ * one that was refused so now, or NULL; *@ret_forward: did anything come? */
+static int run_once (struct registry *registry, struct fetch_request *requests, size_t count,
+                     bool again, struct fetch_request **ret_refused, bool *ret_forward,
+                     struct err *err)
+{
+  autofree struct fetch_request *left = xcalloc (count, sizeof *left);
+  autofree size_t *places = xcalloc (count, sizeof *places);
+  size_t left_count = 0;
+
+  for (size_t i = 0; i < count; i++)
+    if (!again || wants_auth (registry, &requests[i])) {
+      fetch_result_release (&requests[i].result);
+      set_auth (registry, &requests[i]);
+      places[left_count] = i;
+      left[left_count++] = requests[i];
+    }
+  int ret = fetch_run (registry->fetch, left, left_count, err);
+  *ret_refused = NULL;
+  *ret_forward = false;
+  for (size_t i = 0; i < left_count; i++) {
+    requests[places[i]] = left[i];
+    if (wants_auth (registry, &left[i]))
+      *ret_refused = &requests[places[i]];
+    *ret_forward |= left[i].result.outcome == FETCH_DONE || left[i].result.received > 0;
+  }
+  return ret;
+}
+
+/* Runs the requests; those that were refused for want of credentials again. A token may run out
+ * while many layers come: it is renewed as long as they do. */
 static int run (struct registry *registry, struct fetch_request *requests, size_t count,
                 struct err *err)
 {
-  for (bool again = false;; again = true) {
-    struct fetch_request *refused = NULL;
-    autofree struct fetch_request *left = xcalloc (count, sizeof *left);
-    autofree size_t *places = xcalloc (count, sizeof *places);
-    size_t left_count = 0;
+  struct fetch_request *refused = NULL;
+  bool forward = false;
 
-    for (size_t i = 0; i < count; i++)
-      if (!again || wants_auth (registry, &requests[i])) {
-        fetch_result_release (&requests[i].result);
-        set_auth (registry, &requests[i]);
-        places[left_count] = i;
-        left[left_count++] = requests[i];
-      }
-    int ret = fetch_run (registry->fetch, left, left_count, err);
-    for (size_t i = 0; i < left_count; i++) {
-      requests[places[i]] = left[i];
-      if (wants_auth (registry, &left[i]))
-        refused = &requests[places[i]];
-    }
-    if (ret < 0)
-      return ret;
-    if (!refused || again)
+  for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+    if (run_once (registry, requests, count, /* again= */ round > 0, &refused, &forward, err) < 0)
+      return -err->code;
+    if (!refused || (round && !forward))
       break;
     if (authenticate (registry, refused, err) < 0)
       return -err->code;

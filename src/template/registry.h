@@ -4,7 +4,8 @@
  * It is asked without credentials first. Its own answer 401, and no other host's, says what it
  * wants: user and password, which it alone gets, or a token, which the server that it names
  * (https only) gives for them. Redirects of blobs to other hosts get neither. A token that has run
- * out is renewed once for each call below; a second refusal is final.
+ * out is renewed, within a call below as long as something comes between: a second refusal with
+ * nothing before it is final.
  *
  * All that is got is bounded; what is asked for by digest is verified by it. */
 #ifndef VG_TEMPLATE_REGISTRY_H

@@ -436,6 +436,30 @@ refuse () {
   assert_nothing_left
 }
 
+@test "a token that runs out while layers come; layers that are the same" {
+  local i
+  make_image a cp -a "$T/source/." .
+  for i in 1 2 3 4 5 6; do
+    add_layer a sh -c "echo $i >etc/layer$i"
+  done
+  add_hand_made a xattrs
+  add_hand_made a xattrs
+  serve_image a
+  echo '{"token": "abc"}' >"$T/www/token"
+  rule "*" "bearer=abc&realm=$HTTPS/token&uses=4"
+  vtemplate -q import a "$IMAGE"
+  assert_unpacked a "$(tree_of a)"
+  [ "$(requests "GET /token")" -le 6 ]
+  vtemplate -q delete -y a
+  rm -r "$VGUEST_ROOT/cache/images"
+
+  # One that never lasts.
+  : >"$T/www.log"
+  rule "blobs/*" "bearer=abc&realm=$HTTPS/token&uses=0"
+  refuse "there is no such image"
+  [ "$(requests "GET /token")" -le 2 ]
+}
+
 @test "tokens, 401 without end, and redirects: nobody else gets the password" {
   local layer basic
   make_image a cp -a "$T/source/." .
