@@ -3,6 +3,7 @@
 #include "image_resolve.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/interrupt.h"
 #include "writer_internal.h"
 
 void overlaying_release (struct overlaying *overlaying)
@@ -70,6 +71,8 @@ static int remove_lower_in (struct overlaying *overlaying, int fd, uint64_t hash
   for (size_t i = 0; i < list.count; i++) {
     bool gone = false;
 
+    if (interrupt_check (err) < 0)
+      return -err->code;
     if (remove_lower (overlaying, fd, list.items[i].name, hash, &gone, err) < 0)
       return -err->code;
     *ret_empty &= gone;
@@ -116,6 +119,19 @@ static int enter (struct overlaying *overlaying, const struct path *path, size_t
   return err_errno (err, "open the directory of a whiteout");
 }
 
+/* Notes the whiteout of @name in the directory with the hash @parent, or with NULL of all in it.
+ * One that comes again has nothing left to remove, and would be looked for among all that was made.
+ */
+static bool was_applied (struct overlaying *overlaying, uint64_t parent, const char *name)
+{
+  /* No entry can have this name, so that nothing made is taken for it. */
+  uint64_t hash = hash_name (parent, name ? ".wh." : ".wh..wh..opq");
+  bool is_new = false;
+
+  *u64table_put (&overlaying->made, name ? hash_name (hash, name) : hash, &is_new) = 1;
+  return !is_new;
+}
+
 static int apply_whiteout (struct overlaying *overlaying, const char *text, enum whiteout kind,
                            const char *name, struct err *err)
 {
@@ -124,6 +140,8 @@ static int apply_whiteout (struct overlaying *overlaying, const char *text, enum
   bool gone = false;
   int fd = -1;
 
+  if (interrupt_check (err) < 0)
+    return -err->code;
   if (resolve_parents (overlaying->writer->tree_fd, path, err) < 0)
     return writer_wrap (text, err);
   size_t parents = path->count - 1;
@@ -131,6 +149,8 @@ static int apply_whiteout (struct overlaying *overlaying, const char *text, enum
   if (ret <= 0)
     return ret;
   uint64_t hash = hash_parts (path->parts, parents);
+  if (was_applied (overlaying, hash, copy))
+    return 0;
   ret = kind == WHITEOUT_OPAQUE ? remove_lower_in (overlaying, fd, hash, &gone, err)
                                 : remove_lower (overlaying, fd, copy, hash, &gone, err);
   /* The stack of the writer may be in what was removed. */

@@ -262,6 +262,11 @@ make_index () {
   [ "$(cat "$(tree_of link)/tmp/vguest-escaped")" = out ]
   [ ! -e /tmp/vguest-escaped ]
 
+  umoci tag --image "$T/layout:a" storm
+  add_hand_made storm evil-storm
+  timeout -k 1 20 vtemplate -q import storm "oci:$T/layout:storm"
+  [ "$(find "$(tree_of storm)/storm" -type f | wc -l)" = 6000 ]
+
   run vtemplate import bomb "oci:$T/layout:a" --max-unpacked 100K
   assert_status 1
   assert_contains "$output" "refused: unpacked it is larger than is allowed"
