@@ -358,6 +358,39 @@ make_index () {
   check_root
 }
 
+@test "an index, layers of zstd and Docker's documents in a registry" {
+  local here there=s390x
+  skip_unless_program docker-registry skopeo htpasswd openssl
+  start_registry
+  here=$(dpkg --print-architecture)
+  [ "$here" != s390x ] || there=ppc64le
+  make_image a cp -a "$T/source/." .
+  make_index "$there" "$here"
+  push both --all
+  push a --format v2s2
+  skopeo --insecure-policy copy --quiet --dest-compress-format zstd "oci:$T/layout:a" \
+    "oci:$T/zstd:z"
+  skopeo --insecure-policy copy --quiet --preserve-digests --dest-cert-dir "$T/certs" \
+    --dest-creds anna:se:cret "oci:$T/zstd:z" "docker://$REGISTRY/test/image:zstd"
+  mkdir -p "$HOME/.config/containers"
+  skopeo login --cert-dir "$T/certs" --authfile "$HOME/.config/containers/auth.json" \
+    -u anna -p se:cret "$REGISTRY" >/dev/null
+
+  vtemplate -q import here "docker://$REGISTRY/test/image:both"
+  assert_unpacked a "$(tree_of here)"
+  vtemplate -q import there "docker://$REGISTRY/test/image:both" --platform "$there"
+  [ "$(cat "$(tree_of there)/etc/machine")" = "$there" ]
+  [ "$(vtemplate --json info here | jq -r .version.digest)" = "$INDEX" ]
+  [ "$(vtemplate --json info here | jq -r .version.manifest)" = "$(digest_of a)" ]
+  vtemplate -q import docker "docker://$REGISTRY/test/image:a"
+  grep -rqF vnd.docker.distribution.manifest.v2 "$VGUEST_ROOT/cache/images"
+  tree_list "$(tree_of docker)" | diff - "$T/tree.list"
+  vtemplate -q import zstd "docker://$REGISTRY/test/image:zstd"
+  grep -rqF tar+zstd "$VGUEST_ROOT/cache/images"
+  tree_list "$(tree_of zstd)" | diff - "$T/tree.list"
+  check_root
+}
+
 # refuse TEXT [OPTION…]: the image is refused with that text, and nothing left.
 refuse () {
   local text=$1
