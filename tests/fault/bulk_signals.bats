@@ -27,7 +27,7 @@ image () {
 }
 
 @test "SIGINT, SIGTERM and kill -9 at random moments of a run over ten guests" {
-  local round guest signal pid status wanted id
+  local round guest signal pid ended wanted id
   local -A images
   id=$(sed -n 's/.*"id": *"\([0-9a-f]\{8\}\).*/\1/p' "$VGUEST_ROOT/root.json")
   for ((round = 0; round < ${VGUEST_FAULT_ROUNDS:-8}; round++)); do
@@ -44,8 +44,8 @@ image () {
     pid=$!
     sleep "$((RANDOM % 5)).$(printf '%03d' $((RANDOM % 1000)))"
     kill "-$signal" "$pid" 2>/dev/null || true
-    status=0
-    wait "$pid" || status=$?
+    ended=0
+    wait "$pid" || ended=$?
     # The next command of any kind repairs; it may wait until the rest of a killed run is gone.
     run --separate-stderr timeout 120 vexec --all --exclude base -- dpkg --audit
     assert_status 0
@@ -73,7 +73,7 @@ image () {
         esac
       fi
     done
-    echo "round $round: SIG$signal, status $status, $(version g0) … $(version g9)"
+    echo "round $round: SIG$signal, status $ended, $(version g0) … $(version g9)"
     assert_nothing_left
     [ -z "$(find /sys/fs/cgroup -path "*/vguest/*-$id*" 2>/dev/null)" ]
     # Each round begins with the same version everywhere.

@@ -3,6 +3,7 @@
 # apt's metadata of a signed repository, for guests with the same sources whose programs differ:
 # fetched once, and nothing that a guest has forged gets into another one.
 
+# shellcheck disable=SC2154 # serve_dir sets port
 bats_require_minimum_version 1.5.0
 load ../lib/common
 load ../lib/guests
@@ -104,7 +105,7 @@ assert_genuine () {
   cmp "$(guest_file "$1" "${lists}_InRelease")" "$T/repo/dists/test/InRelease"
   cmp "$(guest_file "$1" "${lists}_main_binary-${arch}_Packages")" \
     "$T/repo/dists/test/main/binary-$arch/Packages"
-  [ -z "$(grep -rl 'Package: evil' "$VGUEST_ROOT/guests/$1"/{tree,private}/var/lib/apt/lists)" ]
+  refute grep -rqs 'Package: evil' "$VGUEST_ROOT/guests/$1"/{tree,private}/var/lib/apt/lists
 }
 
 @test "guests with other programs and the same sources get index files that were fetched once" {
@@ -151,8 +152,7 @@ assert_genuine () {
 
 @test "a forged index is for the guest that forged it alone" {
   make_guests web1 web2
-  # shellcheck disable=SC2016 # is for the guest
-  be_hostile web1 <<<'sed -i s/vgtest/evil/ "$packages"; chmod 4777 *-en; chown 1000 *-en'
+  be_hostile web1 <<<'sed -i s/vgtest/evil42/ "$packages"; chmod 4777 *-en; chown 1000 *-en'
   run --separate-stderr vapt-get --json 'web[1-2]' -- update
   assert_status 0
   assert_genuine web2
@@ -166,7 +166,7 @@ assert_genuine () {
 @test "a forged index with a forged InRelease of the future as well" {
   make_guests web1 web2
   be_hostile web1 <<'SCRIPT'
-sed -i s/vgtest/evil/ "$packages"
+sed -i s/vgtest/evil42/ "$packages"
 set -- $(sha256sum "$packages") $(stat -c %s "$packages")
 sed -i -e "s,^ .* \(main/binary-[^/]*/Packages\)$, $1 $3 \1," \
   -e 's/^Date: .*/Date: Fri, 01 Jan 2100 00:00:00 +0000/' "$release"
@@ -185,7 +185,7 @@ SCRIPT
   make_guests web1 web2
   be_hostile web1 <<'SCRIPT'
 evil=$(echo "$packages" | sed s/_main_/_evil_/)
-sed s/vgtest/evil/ "$packages" >"$evil"
+sed s/vgtest/evil42/ "$packages" >"$evil"
 set -- $(sha256sum "$evil") $(stat -c %s "$evil")
 sed -i "s,^ .* \(main/\(binary-[^/]*/Packages\)\)$,&\n $1 $3 evil/\2," "$release"
 SCRIPT
@@ -198,7 +198,6 @@ SCRIPT
 
 @test "forged fields do not keep others from their metadata" {
   make_guests web1 web2
-  # shellcheck disable=SC2016 # is for the guest
   be_hostile web1 <<<'sed -i "s/^Codename: .*/Codename: evil/" "$release"'
   run --separate-stderr vapt-get --json 'web[1-2]' -- update
   assert_status 0

@@ -3,6 +3,7 @@
 # Many guests in one run: failures of all kinds stay in their guest, canaries, limits, downloads
 # that are shared, reports.
 
+# shellcheck disable=SC2154 # serve_dir sets port
 bats_require_minimum_version 1.5.0
 load ../lib/common
 load ../lib/guests

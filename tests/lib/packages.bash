@@ -45,6 +45,7 @@ serve_dir () {
   sleep 1000 >"$T/in" 3>&- &
   "$TESTS_DIR/lib/http-server" "$1" "$T/access" <"$T/in" >"$T/ports" 2>/dev/null 3>&- &
   wait_for grep -q http= "$T/ports"
+  # shellcheck disable=SC2034 # is for the caller
   port=$(sed -n 's/.*\bhttp=\([0-9]*\).*/\1/p' "$T/ports")
 }
 
