@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "apk.h"
 #include "lookup.h"
+#include "output.h"
 #include <ctype.h>
 
 /* A value in the text. */
@@ -41,12 +42,7 @@ static uint64_t size_of (struct slice value)
 {
   uint64_t size = 0;
 
-  for (size_t i = 0; i < value.len; i++) {
-    if (!isdigit ((unsigned char) value.data[i]) || i == 18)
-      return 0;
-    size = size * 10 + (uint64_t) (value.data[i] - '0');
-  }
-  return size;
+  return pkg_read_number (value.data, value.len, &size) ? size : 0;
 }
 
 static int add_paragraph (struct pkg_packages *packages, const struct paragraph *paragraph,

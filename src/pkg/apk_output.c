@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "apk.h"
-
-static bool has_any (const char *line, const char *const *parts)
-{
-  while (*parts && !strstr (line, *parts))
-    parts++;
-  return *parts != NULL;
-}
+#include "output.h"
 
 /* What may be better in a minute; of 2.x, and of 3.x. */
 static const char *const network_errors[] = {
@@ -36,7 +30,7 @@ static bool is_incomplete (const char *line)
 static void error_line (const char *line, struct pkg_line *ret_line)
 {
   ret_line->weight = PKG_LINE_ERROR;
-  ret_line->network = has_any (line, network_errors);
+  ret_line->network = pkg_has_any (line, network_errors);
   ret_line->busy = strstr (line, "Unable to lock database") && strstr (line, "unavailable");
   ret_line->continues = pkg_starts_with (line, "ERROR: unable to select packages:");
   /* "ERROR: bash-5.1.0-r0.post-install: script exited with error 1". Old versions go on and exit
@@ -68,7 +62,7 @@ void apk_line (const char *line, struct pkg_line *ret_line)
     error_line (line, ret_line);
   } else if (pkg_starts_with (line, "WARNING: ")) {
     ret_line->weight = PKG_LINE_HINT;
-    ret_line->network = has_any (line, network_errors);
+    ret_line->network = pkg_has_any (line, network_errors);
   } else if (is_incomplete (line)) {
     ret_line->failed = true;
   } else if (behind_count (line)) {

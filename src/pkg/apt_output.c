@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "apt.h"
-#include <ctype.h>
-
-static bool has (const char *line, const char *const *parts)
-{
-  while (*parts && !strstr (line, *parts))
-    parts++;
-  return *parts != NULL;
-}
+#include "output.h"
 
 /* What may be better in a minute. */
 static const char *const network_errors[] = {
@@ -42,16 +35,11 @@ void apt_line (const char *line, struct pkg_line *ret_line)
     /* It only points to what dpkg said. */
     ret_line->weight =
         pkg_starts_with (line, "E: Sub-process /usr/bin/dpkg") ? PKG_LINE_HINT : PKG_LINE_ERROR;
-    ret_line->network = has (line, network_errors);
-    ret_line->busy = has (line, busy_errors);
+    ret_line->network = pkg_has_any (line, network_errors);
+    ret_line->busy = pkg_has_any (line, busy_errors);
   }
   ret_line->units = pkg_starts_with (line, "Unpacking ") || pkg_starts_with (line, "Setting up ") ||
                     pkg_starts_with (line, "Removing ");
-}
-
-static bool is (const char *word, size_t len, const char *text)
-{
-  return strlen (text) == len && memcmp (word, text, len) == 0;
 }
 
 /* "Inst NAME [OLD] (NEW …" behind the first word. */
@@ -93,28 +81,13 @@ int apt_parse_plan (const char *text, size_t len, struct pkg_changes *changes, s
 
     if (!line_len || *line == ' ' || !pkg_text_word (&at, end, &word, &word_len))
       continue;
-    bool removal = is (word, word_len, "Remv") || is (word, word_len, "Purg");
-    if (!removal && !is (word, word_len, "Inst"))
+    bool removal = pkg_word_is (word, word_len, "Remv") || pkg_word_is (word, word_len, "Purg");
+    if (!removal && !pkg_word_is (word, word_len, "Inst"))
       continue;
     if (parse_change (at, end, removal, changes, err) < 0)
       return err_wrap (err, "what apt-get would do, line %zu", lines.number);
   }
   return 0;
-}
-
-static bool parse_size (const char *word, size_t len, uint64_t *ret_size)
-{
-  uint64_t size = 0;
-
-  if (!len || len > 18)
-    return false;
-  for (size_t i = 0; i < len; i++) {
-    if (!isdigit ((unsigned char) word[i]))
-      return false;
-    size = size * 10 + (uint64_t) (word[i] - '0');
-  }
-  *ret_size = size;
-  return true;
 }
 
 /* "SHA256:…", as apt names its kinds; "" and kinds that we do not know are no hash. */
@@ -148,7 +121,7 @@ static int parse_uri (const char *line, size_t len, struct pkg_files *files, str
 
   at = quote ? quote + 1 : end;
   if (!quote || !pkg_text_word (&at, end, &name, &name_len) ||
-      !pkg_text_word (&at, end, &size_word, &size_len) || !parse_size (size_word, size_len, &size))
+      !pkg_text_word (&at, end, &size_word, &size_len) || !pkg_read_number (size_word, size_len, &size))
     return err_code (err, EINVAL, "\"'URI' NAME SIZE\" is expected");
   if (pkg_text_word (&at, end, &word, &word_len))
     parse_hash (word, word_len, &kind, &hash, &hash_len);

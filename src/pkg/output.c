@@ -9,6 +9,13 @@ bool pkg_starts_with_any (const char *line, const char *const *starts)
   return *starts != NULL;
 }
 
+bool pkg_has_any (const char *line, const char *const *parts)
+{
+  while (*parts && !strstr (line, *parts))
+    parts++;
+  return *parts != NULL;
+}
+
 bool pkg_ends_with (const char *line, const char *end)
 {
   size_t len = strlen (line), end_len = strlen (end);

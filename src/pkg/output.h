@@ -8,6 +8,9 @@
 /* Does @line begin with one of the NULL-terminated @starts? */
 bool pkg_starts_with_any (const char *line, const char *const *starts);
 
+/* Is one of the NULL-terminated @parts anywhere in @line? */
+bool pkg_has_any (const char *line, const char *const *parts);
+
 bool pkg_ends_with (const char *line, const char *end);
 
 /* A number of at most 18 digits; false for anything else. */

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pacman.h"
 #include "lookup.h"
+#include "output.h"
 
 #define LOCAL "var/lib/pacman/local"
 
 static bool has (const char *line, const char *part)
 {
   return strstr (line, part) != NULL;
-}
-
-static bool ends_with (const char *s, const char *end)
-{
-  size_t len = strlen (s), end_len = strlen (end);
-
-  return len >= end_len && strcmp (s + len - end_len, end) == 0;
 }
 
 /* "error: failed retrieving file 'core.db' from host : why": what the server has not got, or is not
@@ -31,17 +25,10 @@ static const char *const explained[] = {
     NULL,
 };
 
-static bool starts_with_any (const char *line, const char *const *starts)
-{
-  while (*starts && !pkg_starts_with (line, *starts))
-    starts++;
-  return *starts != NULL;
-}
-
 static void error_line (const char *line, struct pkg_line *ret_line)
 {
   ret_line->weight = PKG_LINE_ERROR;
-  ret_line->continues = starts_with_any (line, explained);
+  ret_line->continues = pkg_starts_with_any (line, explained);
   ret_line->busy = has (line, "unable to lock database");
   if (pkg_starts_with (line, "error: failed retrieving file")) {
     ret_line->weight = PKG_LINE_CAUSE;
@@ -69,10 +56,10 @@ void pacman_line (const char *line, struct pkg_line *ret_line)
   }
   if (pkg_starts_with (line, "error: ")) {
     error_line (line, ret_line);
-  } else if (starts_with_any (line, changing) && ends_with (line, "...")) {
+  } else if (pkg_starts_with_any (line, changing) && pkg_ends_with (line, "...")) {
     ret_line->topic = true;
     ret_line->units = 1;
-  } else if (pkg_starts_with (line, ":: Running ") && ends_with (line, "hooks...")) {
+  } else if (pkg_starts_with (line, ":: Running ") && pkg_ends_with (line, "hooks...")) {
     ret_line->topic = true;
   }
 }
@@ -150,7 +137,7 @@ static const char *find_version (const char *directory)
 
   for (int dashes = 0; at > directory; at--)
     if (at[-1] == '-' && ++dashes == 2)
-      return at - 1 > directory && *at != '-' && !ends_with (directory, "-") ? at : NULL;
+      return at - 1 > directory && *at != '-' && !pkg_ends_with (directory, "-") ? at : NULL;
   return NULL;
 }
 
