@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "commands.h"
+#include "pkg/find.h"
 #include "util/interrupt.h"
 #include <time.h>
 
@@ -187,8 +188,8 @@ static const char *text_of (const struct pkg_commands *commands, size_t at, size
   return strbuf_str (&commands->output[at]);
 }
 
-const char *pkg_commands_first (const struct pkg_commands *commands, enum pkg_step step,
-                                size_t *ret_len)
+static const char *first_text (const struct pkg_commands *commands, enum pkg_step step,
+                               size_t *ret_len)
 {
   for (size_t i = 0; i < commands->count; i++)
     if (commands->steps[i] == step && commands->taken[i])
@@ -205,6 +206,24 @@ const char *pkg_commands_text (const struct pkg_commands *commands, enum pkg_ste
       return text_of (commands, i, ret_len);
   *ret_len = 0;
   return "";
+}
+
+int pkg_commands_installed (const struct pkg_commands *commands, struct guest *guest, bool first,
+                            struct pkg_packages *ret_packages, struct err *err)
+{
+  const struct pkg_driver *driver = driver_of (commands);
+  size_t len;
+
+  if (driver->read_installed) {
+    autopkglayers struct pkg_layers layers = {0};
+
+    if (pkg_layers_open (guest, &layers, err) < 0)
+      return -err->code;
+    return driver->read_installed (layers.fds, layers.count, ret_packages, err);
+  }
+  const char *text = first ? first_text (commands, PKG_INSTALLED, &len)
+                           : pkg_commands_text (commands, PKG_INSTALLED, &len);
+  return driver->parse_installed (text, len, ret_packages, err);
 }
 
 /* By the status of a command, and what it printed where that is taken and known here. */

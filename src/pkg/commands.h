@@ -49,12 +49,14 @@ void pkg_commands_add_own (struct pkg_commands *commands, const struct names *ar
 void pkg_commands_output (void *commands, size_t command, int stream, const char *bytes,
                           size_t len);
 
-/* What is there of the output of the first, or the last, command of a step; "" when there is none.
- * Borrowed. */
-const char *pkg_commands_first (const struct pkg_commands *commands, enum pkg_step step,
-                                size_t *ret_len);
+/* What is there of the output of the last command of a step; "" when there is none. Borrowed. */
 const char *pkg_commands_text (const struct pkg_commands *commands, enum pkg_step step,
                                size_t *ret_len);
+
+/* What the guest has, by its files, or by what the @first or the last PKG_INSTALLED printed. The
+ * driver can tell by one of them. */
+int pkg_commands_installed (const struct pkg_commands *commands, struct guest *guest, bool first,
+                            struct pkg_packages *ret_packages, struct err *err);
 
 /* Runs them as @options say, whose commands and output are set here; in the namespaces of the guest
  * when it runs. Negative when the machinery failed or a signal came. A command that fails is no

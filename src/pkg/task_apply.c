@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The request itself in one guest: a transaction, or in its namespaces, or offline. */
 #include "commands.h"
-#include "pkg/find.h"
 #include "pkg/layer.h"
 #include "pkg/leftovers.h"
 #include "runtime/live.h"
@@ -108,25 +107,6 @@ static int prepare (void *data, struct guest *guest, struct err *err)
   return bulk_bring_cache (apply->bulk, apply->row, guest, err);
 }
 
-/* What the guest has now, by its files or by what the last command printed. */
-static int read_packages (struct apply *apply, struct guest *guest, bool first,
-                          struct pkg_packages *ret_packages, struct err *err)
-{
-  const struct pkg_driver *driver = row_of (apply)->driver;
-  size_t len;
-
-  if (driver->read_installed) {
-    autopkglayers struct pkg_layers layers = {0};
-
-    if (pkg_layers_open (guest, &layers, err) < 0)
-      return -err->code;
-    return driver->read_installed (layers.fds, layers.count, ret_packages, err);
-  }
-  const char *text = first ? pkg_commands_first (&apply->commands, PKG_INSTALLED, &len)
-                           : pkg_commands_text (&apply->commands, PKG_INSTALLED, &len);
-  return driver->parse_installed (text, len, ret_packages, err);
-}
-
 static int count_changes (struct apply *apply, struct guest *guest, struct err *err)
 {
   autopkgpackages struct pkg_packages after = {0};
@@ -134,9 +114,10 @@ static int count_changes (struct apply *apply, struct guest *guest, struct err *
 
   if (!apply->commands.count || (!driver->read_installed && !driver->parse_installed))
     return 0;
-  if (!driver->read_installed && read_packages (apply, guest, true, &apply->before, err) < 0)
+  if (!driver->read_installed &&
+      pkg_commands_installed (&apply->commands, guest, /* first= */ true, &apply->before, err) < 0)
     return err_wrap (err, "read the packages of before");
-  if (read_packages (apply, guest, false, &after, err) < 0)
+  if (pkg_commands_installed (&apply->commands, guest, /* first= */ false, &after, err) < 0)
     return err_wrap (err, "read the packages");
   apply->counted = true;
   return pkg_changes_between (&apply->before, &after, &apply->changes, err);
@@ -321,7 +302,8 @@ static int apply_once (struct apply *apply, unsigned tries, struct err *err)
   clock_gettime (CLOCK_REALTIME_COARSE, &apply->since);
   if (read_verify (apply, guest, err) < 0 || make_commands (apply, err) < 0 ||
       (row_of (apply)->driver->read_installed &&
-       read_packages (apply, guest, true, &apply->before, err) < 0) ||
+       pkg_commands_installed (&apply->commands, guest, /* first= */ true, &apply->before, err) <
+           0) ||
       run (apply, err) < 0)
     return -err->code;
   enum pkg_meaning meaning = pkg_commands_meaning (&apply->commands, &apply->result, &at);

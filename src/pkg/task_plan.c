@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Is the package database sane, and what would the request change? Nothing is changed by asking. */
 #include "commands.h"
-#include "pkg/find.h"
 #include "pkg/layer.h"
 
 /* @ret_planned: the guest's program can tell what it would change. */
@@ -38,18 +37,11 @@ static int complete_changes (struct guest *guest, const struct pkg_driver *drive
                              const struct pkg_commands *commands, struct pkg_changes *changes,
                              struct err *err)
 {
-  autopkglayers struct pkg_layers layers = {0};
   autopkgpackages struct pkg_packages installed = {0};
-  size_t len;
-  const char *text = pkg_commands_text (commands, PKG_INSTALLED, &len);
 
   if (!changes->count || (!driver->read_installed && !driver->parse_installed))
     return 0;
-  if (!driver->read_installed && driver->parse_installed (text, len, &installed, err) < 0)
-    return -err->code;
-  if (driver->read_installed &&
-      (pkg_layers_open (guest, &layers, err) < 0 ||
-       driver->read_installed (layers.fds, layers.count, &installed, err) < 0))
+  if (pkg_commands_installed (commands, guest, /* first= */ false, &installed, err) < 0)
     return -err->code;
   pkg_changes_complete (changes, &installed, driver->plans_news);
   return 0;
