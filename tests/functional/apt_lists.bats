@@ -29,9 +29,8 @@ setup () {
 }
 
 teardown () {
-  local pid
   [ ! -e "$T/gnupg" ] || gpgconf --kill all || true
-  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
+  end_jobs
   if [ -e "$BATS_FILE_TMPDIR/ready" ]; then
     vguest -q --all delete --yes || true
   fi

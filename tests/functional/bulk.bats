@@ -25,9 +25,7 @@ setup () {
 }
 
 teardown () {
-  local pid
-  # The server, and runs that a failed test left behind: they hold guests' locks.
-  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
+  end_jobs
   if [ -e "$BATS_FILE_TMPDIR/ready" ]; then
     vguest -q --all --exclude base delete --yes || true
   fi

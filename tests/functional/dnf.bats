@@ -179,7 +179,7 @@ test ! -e /etc/fail-here'
 
   make_rpm "$T/repo" vgtest 3.0
   make_rpm_index "$T/repo"
-  : >"$T/requests"
+  : >"$T/access"
   # Their databases have other times in them now.
   vguest -q web3 exec -- touch /etc/yum.repos.d/more.repo
   run --separate-stderr vdnf --json 'web[1-3]' -- upgrade

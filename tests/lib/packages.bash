@@ -49,6 +49,13 @@ serve_dir () {
   port=$(sed -n 's/.*\bhttp=\([0-9]*\).*/\1/p' "$T/ports")
 }
 
+# end_jobs: what a test has begun in the background: servers, and runs that a failed one left, which
+# hold guests' locks.
+end_jobs () {
+  local pid
+  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
+}
+
 # publish GUEST POSTINST VERSION…: the repository of a guest has these versions of vgtest.
 publish () {
   local guest=$1 postinst=$2 dir version

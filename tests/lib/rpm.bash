@@ -118,37 +118,20 @@ test ! -e /etc/fail-here'
   publish_rpms base "$repo"
 }
 
-# serve_rpms DIR GUEST…: over HTTP on loopback, until stop_serving, as these guests' repository; each
-# request is a line of $T/requests.
+# serve_rpms DIR GUEST…: by serve_dir, as these guests' repository.
 serve_rpms () {
-  local ports guest
+  local guest
   skip_unless_program python3
-  mkfifo "$T/serve"
-  : >"$T/ports"
-  python3 "$TESTS_DIR/lib/http-server" "$1" "$T/requests" <"$T/serve" >"$T/ports" 3>&- &
-  server_pid=$!
-  exec 8>"$T/serve"
-  for _ in {1..100}; do
-    ports=$(cat "$T/ports")
-    [ -n "$ports" ] && break
-    sleep 0.1
-  done
-  ports=${ports#*http=}
+  serve_dir "$1"
   for guest in "${@:2}"; do
-    set_repository "$guest" "http://127.0.0.1:${ports%% *}"
+    # shellcheck disable=SC2154 # serve_dir sets it
+    set_repository "$guest" "http://127.0.0.1:$port"
   done
-}
-
-stop_serving () {
-  [ -n "${server_pid:-}" ] || return 0
-  exec 8>&-
-  wait "$server_pid" || true
-  server_pid=
 }
 
 # requests PATTERN: how often a file was asked for.
 requests () {
-  grep -c -- "$1" "$T/requests" || true
+  grep -c -- "$1" "$T/access" || true
 }
 
 # make_evil GUEST PROGRAM: its dnf or zypper puts another package in place of each vgtest 2.0 that it
@@ -194,7 +177,7 @@ setup () {
 }
 
 teardown () {
-  stop_serving
+  end_jobs
   if [ -e "$BATS_FILE_TMPDIR/ready" ]; then
     vguest -q --running stop --timeout 0 || true
     vguest -q 'web[1-3]' delete --yes || true

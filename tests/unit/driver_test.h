@@ -7,12 +7,6 @@
 
 enum { READS = RO, REPAIRS = REPAIR };
 
-struct request_case {
-  const char *args; /* words between single blanks */
-  const char *verb;
-  unsigned flags;
-};
-
 struct line_case {
   const char *line;
   enum pkg_weight weight;
@@ -27,21 +21,6 @@ static inline char *join_words (const struct names *names)
   for (size_t i = 0; i < names->count; i++)
     strbuf_addf (&text, "%s%s", i ? " " : "", names->items[i]);
   return strbuf_steal (&text);
-}
-
-static inline void check_requests (const struct pkg_driver *driver,
-                                   const struct request_case *cases, size_t count)
-{
-  for (size_t i = 0; i < count; i++) {
-    autopkgrequest struct pkg_request request = {0};
-    autoerr struct err err = {0};
-
-    print_message ("# %s\n", cases[i].args);
-    assert_int_equal (classify (driver, cases[i].args, &request, &err), 0);
-    assert_string_equal (request.verb, cases[i].verb);
-    assert_int_equal (flags_of (&request) & ~(unsigned) (FIRST | NEVER), cases[i].flags);
-    assert_null (request.program);
-  }
 }
 
 /* The command line of a step for the request @args in a guest with @program: as @wanted, or none

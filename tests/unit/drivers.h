@@ -65,6 +65,7 @@ static inline void assert_classified (const struct pkg_driver *driver,
 
     assert_int_equal (classify (driver, cases[i].args, &request, &err), 0);
     assert_string_equal (request.verb, cases[i].verb);
+    assert_null (request.program);
     if (flags_of (&request) != cases[i].flags)
       fail_msg ("%s: %x, expected %x", cases[i].args, flags_of (&request), cases[i].flags);
   }

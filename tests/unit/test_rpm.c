@@ -5,7 +5,7 @@
 
 static void command_lines_are_understood (void **state)
 {
-  static const struct request_case cases[] = {
+  static const struct classified cases[] = {
       {"-qa", "-qa", READS},
       {"-qi x", "-qi", READS},
       {"-q -i x", "-q", READS},
@@ -35,7 +35,7 @@ static void command_lines_are_understood (void **state)
   };
 
   (void) state;
-  CHECK_ALL (check_requests, &pkg_rpm, cases);
+  assert_classified (&pkg_rpm, cases, LENGTH (cases));
 }
 
 static void commands_are_made (void **state)
