@@ -121,7 +121,8 @@ static int parse_uri (const char *line, size_t len, struct pkg_files *files, str
 
   at = quote ? quote + 1 : end;
   if (!quote || !pkg_text_word (&at, end, &name, &name_len) ||
-      !pkg_text_word (&at, end, &size_word, &size_len) || !pkg_read_number (size_word, size_len, &size))
+      !pkg_text_word (&at, end, &size_word, &size_len) ||
+      !pkg_read_number (size_word, size_len, &size))
     return err_code (err, EINVAL, "\"'URI' NAME SIZE\" is expected");
   if (pkg_text_word (&at, end, &word, &word_len))
     parse_hash (word, word_len, &kind, &hash, &hash_len);
