@@ -132,8 +132,9 @@ static bool was_applied (struct overlaying *overlaying, uint64_t parent, const c
   return !is_new;
 }
 
-static int apply_whiteout (struct overlaying *overlaying, const char *text, enum whiteout kind,
-                           const char *name, struct err *err)
+/* The whiteout of @name, or with NULL of all in the directory. */
+static int apply_whiteout (struct overlaying *overlaying, const char *text, const char *name,
+                           struct err *err)
 {
   struct path *path = &overlaying->path;
   autofree char *copy = name ? xstrdup (name) : NULL;
@@ -151,8 +152,8 @@ static int apply_whiteout (struct overlaying *overlaying, const char *text, enum
   uint64_t hash = hash_parts (path->parts, parents);
   if (was_applied (overlaying, hash, copy))
     return 0;
-  ret = kind == WHITEOUT_OPAQUE ? remove_lower_in (overlaying, fd, hash, &gone, err)
-                                : remove_lower (overlaying, fd, copy, hash, &gone, err);
+  ret = copy ? remove_lower (overlaying, fd, copy, hash, &gone, err)
+             : remove_lower_in (overlaying, fd, hash, &gone, err);
   /* The stack of the writer may be in what was removed. */
   dirstack_clear (&overlaying->writer->stack);
   dirstack_clear (&overlaying->writer->targets);
@@ -246,7 +247,7 @@ int overlaying_run (struct overlaying *overlaying, struct unpacking *unpacking, 
     if (kind == WHITEOUT_BAD)
       return writer_wrap (text, err);
     if ((kind == WHITEOUT_NONE ? apply_entry (overlaying, unpacking, entry, text, err)
-                               : apply_whiteout (overlaying, text, kind, name, err)) < 0)
+                               : apply_whiteout (overlaying, text, name, err)) < 0)
       return -err->code;
   }
   return ret;

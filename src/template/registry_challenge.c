@@ -85,15 +85,24 @@ static enum registry_scheme scheme_by_name (const char *name, size_t len)
   return REGISTRY_AUTH_NONE;
 }
 
+static void swap (char **a, char **b)
+{
+  char *old = *a;
+
+  *a = *b;
+  *b = old;
+}
+
 /* Takes one over when it is more than what is there. */
 static void keep_better (struct registry_challenge *challenge, struct registry_challenge *found)
 {
   if (found->scheme == REGISTRY_AUTH_BEARER && !found->realm)
     found->scheme = REGISTRY_AUTH_NONE;
   if (found->scheme > challenge->scheme) {
-    registry_challenge_release (challenge);
-    *challenge = *found;
-    *found = (struct registry_challenge){0};
+    swap (&challenge->realm, &found->realm);
+    swap (&challenge->service, &found->service);
+    swap (&challenge->scope, &found->scope);
+    challenge->scheme = found->scheme;
   }
   registry_challenge_release (found);
 }
