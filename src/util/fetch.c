@@ -216,10 +216,9 @@ static void start_due (struct fetch *fetch, uint64_t *ret_wait_us)
   }
 }
 
-static bool take_answers (struct fetch *fetch)
+static void take_answers (struct fetch *fetch)
 {
   const CURLMsg *message;
-  bool any = false;
   int left = 0;
 
   while ((message = curl_multi_info_read (fetch->multi, &left))) {
@@ -230,9 +229,7 @@ static bool take_answers (struct fetch *fetch)
       continue;
     curl_easy_getinfo (message->easy_handle, CURLINFO_PRIVATE, &data);
     fetch_answer ((struct transfer *) (void *) data, code);
-    any = true;
   }
-  return any;
 }
 
 int fetch_step (struct fetch *fetch, int wait_ms, struct err *err)
@@ -241,11 +238,16 @@ int fetch_step (struct fetch *fetch, int wait_ms, struct err *err)
   int running = 0;
 
   start_due (fetch, &wait_us);
-  CURLMcode code = curl_multi_perform (fetch->multi, &running);
-  if (code == CURLM_OK && !take_answers (fetch) && wait_us)
-    code = curl_multi_poll (fetch->multi, NULL, 0, (int) ((wait_us + 999) / 1000), NULL);
+  /* Wait first: what has come then is the caller's at once. What was begun, or goes on after a
+   * pause, does not wait. */
+  CURLMcode code =
+      wait_us ? curl_multi_poll (fetch->multi, NULL, 0, (int) ((wait_us + 999) / 1000), NULL)
+              : CURLM_OK;
+  if (code == CURLM_OK)
+    code = curl_multi_perform (fetch->multi, &running);
   if (code != CURLM_OK)
     return err_code (err, EIO, "libcurl: %s", curl_multi_strerror (code));
+  take_answers (fetch);
   return interrupt_check (err);
 }
 

@@ -111,7 +111,7 @@ struct transfer {
 };
 
 /* fetch.c */
-/* Starts what may start, lets libcurl work, waits at most @wait_ms for something to happen. */
+/* Starts what may start, waits at most @wait_ms for something to happen, lets libcurl work. */
 int fetch_step (struct fetch *fetch, int wait_ms, struct err *err);
 /* Gives the transfer's place in the session and at its host to others. */
 void fetch_leave (struct transfer *transfer);

@@ -182,6 +182,38 @@ static void a_stream_is_read (void **state)
   fetch_result_release (&request.result);
 }
 
+/* Each full buffer once cost a whole wait for something to happen: 200 ms in each MiB. */
+static void a_pause_costs_no_wait (void **state)
+{
+  enum { BIG = 16 << 20, READ_US = 20000, LIMIT_US = 2000000 };
+  autofree unsigned char *big = httpd_bytes (BIG, 8);
+  autofetch struct fetch *fetch = open_session ((struct fetch_config){0});
+  autofree char *url = httpd_url (&httpd, HTTPD_HTTP, "long");
+  const char *urls[] = {url, NULL};
+  struct fetch_request request = FETCH_REQUEST_INIT;
+  struct fetch_stream *stream = NULL;
+  autoerr struct err err = {0};
+  const void *bytes = NULL;
+  size_t len = 0, done = 0;
+  int ret;
+
+  (void) state;
+  httpd_put (&httpd, "long", big, BIG);
+  request.urls = urls;
+  uint64_t start = clock_us ();
+  assert_int_equal (fetch_stream_open (fetch, &request, &stream, &err), 0);
+  /* Slower than what comes, so that the buffer is full each time. */
+  while ((ret = fetch_stream_read (stream, &bytes, &len, &err)) > 0) {
+    done += len;
+    usleep (READ_US);
+  }
+  assert_int_equal (ret, 0);
+  assert_int_equal (done, BIG);
+  assert_in_range (clock_us () - start, 0, LIMIT_US);
+  fetch_stream_close (stream);
+  fetch_result_release (&request.result);
+}
+
 static void streams_and_files_together (void **state)
 {
   autofetch struct fetch *fetch = open_session ((struct fetch_config){0});
@@ -237,6 +269,7 @@ int main (void)
       cmocka_unit_test (what_cannot_be_continued_fails),
       cmocka_unit_test (a_callback_may_stop_it),
       cmocka_unit_test (a_stream_is_read),
+      cmocka_unit_test (a_pause_costs_no_wait),
       cmocka_unit_test (streams_and_files_together),
       cmocka_unit_test (a_stream_that_is_refused),
   };
