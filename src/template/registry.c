@@ -285,6 +285,9 @@ int registry_tag_digest (struct registry *registry, const char *tag, struct chec
   request.sink = FETCH_HEAD;
   request.headers = headers;
   int ret = run (registry, &request, 1, err);
+  long status = request.result.status;
+  if (ret < 0 && (status == 405 || status == 501))
+    ret = err_code (err, EOPNOTSUPP, "%s: the registry does not answer HEAD", url);
   const char *header = ret == 0 ? fetch_header (&request.result, "Docker-Content-Digest") : NULL;
   if (ret == 0)
     ret = header ? image_digest_parse (header, ret_digest, err)

@@ -466,11 +466,14 @@ refuse () {
   [ "$size" -gt 300000 ]
 
   # No digest of the tag is told: the manifest is got each time, the rest is not.
-  rule "manifests/latest" nodigest
-  : >"$T/www.log"
-  vtemplate -q import nodigest "$IMAGE"
-  [ "$(requests "GET /v2/repo/blobs")" = 0 ]
-  [ "$(requests "GET /v2/repo/manifests/latest")" = 1 ]
+  local query
+  for query in nodigest nohead; do
+    rule "manifests/latest" "$query"
+    : >"$T/www.log"
+    vtemplate -q import "$query" "$IMAGE"
+    [ "$(requests "GET /v2/repo/blobs")" = 0 ]
+    [ "$(requests "GET /v2/repo/manifests/latest")" = 1 ]
+  done
   assert_nothing_left
 }
 
