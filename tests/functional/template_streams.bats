@@ -34,6 +34,7 @@ END
 }
 
 teardown () {
+  [ ! -e "$T/nginx.pid" ] || kill "$(cat "$T/nginx.pid")"
   stop_server
   stop_agents
   common_teardown
@@ -62,6 +63,27 @@ publish () {
       }}}}}}
     | if $squashfs == "none" then del(.products[].versions[].items["root.squashfs"]) else . end
     | '"${2:-.}" >"$T/www/images.json"
+}
+
+start_nginx () {
+  cat >"$T/nginx.conf" <<END
+pid $T/nginx.pid;
+error_log $T/nginx.error;
+events {}
+http {
+  access_log $T/nginx.log;
+  client_body_temp_path $T/nginx.body;
+  proxy_temp_path $T/nginx.proxy;
+  fastcgi_temp_path $T/nginx.fastcgi;
+  uwsgi_temp_path $T/nginx.uwsgi;
+  scgi_temp_path $T/nginx.scgi;
+  server {
+    listen 127.0.0.1:$1;
+    root $T/nginx;
+  }
+}
+END
+  nginx -c "$T/nginx.conf" -e "$T/nginx.error" 3>&- 4>&- 8>&-
 }
 
 import () {
@@ -120,6 +142,38 @@ assert_image () {
   PATH=$VGUEST_BIN_DIR:$T/bin run vtemplate build -d "$T/one.json" three
   assert_status 1
   assert_contains "$output" "squashfs-tools"
+  check_root
+}
+
+# What an administrator would serve images with, not what tests are served by.
+@test "an nginx serves both kinds of images" {
+  skip_unless_program nginx mksquashfs sqfs2tar
+  publish 20240101
+  define small
+  mksquashfs "$T/source" "$T/www/root.squashfs" -quiet -no-progress -comp xz >/dev/null
+  # The paths that the documents tell.
+  mkdir -p "$T/nginx/streams/v1" "$T/nginx/images"
+  cp "$T/www/index.json" "$T/www/images.json" "$T/nginx/streams/v1/"
+  cp "$T/www/lxd.tar.xz" "$T/www/root.tar.xz" "$T/nginx/images/"
+  chmod 755 "$T"
+  local port=$((20000 + RANDOM % 10000)) url
+  until start_nginx "$port"; do
+    port=$((port + 1))
+  done
+  url=http://127.0.0.1:$port/
+  sed -i "s|$HTTP|$url|" "$T/small.json"
+  vtemplate -q build -d "$T/small.json" small
+  assert_image small
+  run vtemplate update --check small
+  assert_status 4
+
+  publish 20240201 'del(.products[].versions[].items["root.tar.xz"])'
+  cp "$T/www/images.json" "$T/nginx/streams/v1/"
+  cp "$T/www/root.squashfs" "$T/nginx/images/"
+  vtemplate -q update small
+  [ "$(vtemplate --json info small | jq .generation)" = 2 ]
+  [ "$(cat "$VGUEST_ROOT/templates/small/2/tree/etc/hostname")" = small ]
+  grep -q '"GET /images/root.squashfs HTTP/1.1" 200' "$T/nginx.log"
   check_root
 }
 
