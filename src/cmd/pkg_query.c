@@ -104,7 +104,7 @@ static int run (void *data, size_t job, struct err *err)
       pkg_call_request (call, driver, &request, err) < 0)
     return -err->code;
   autofree char *machine_id = xasprintf ("%.16s%.16s", root->id, root->id);
-  const struct pkg_target target = {program, machine_id};
+  const struct pkg_target target = {.program = program, .machine_id = machine_id};
   if (!driver->command (PKG_APPLY, &request, &target, &words))
     return err_code (err, EINVAL, "%s has no command for this", driver->name);
   if (run_command (root, guest, driver, &request, &words, &status, err) < 0)

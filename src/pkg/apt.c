@@ -172,8 +172,6 @@ static const char *const options[] = {
     "-o",
     "Dpkg::Options::=--force-confold",
     "-o",
-    "Dir::Cache::pkgcache=",
-    "-o",
     "Dir::Cache::srcpkgcache=",
     "-o",
     "DPkg::Lock::Timeout=60",
@@ -182,14 +180,28 @@ static const char *const options[] = {
     NULL,
 };
 
-static void add_apt_get (const struct pkg_target *target, struct names *ret_args)
+static void add_option (struct names *args, const char *option)
+{
+  names_add (args, "-o");
+  names_add (args, option);
+}
+
+/* @request: NULL for what is not asked for by it. */
+static void add_apt_get (enum pkg_step step, const struct pkg_request *request,
+                         const struct pkg_target *target, struct names *ret_args)
 {
   autofree char *id = xasprintf ("APT::Machine-ID=%s", target->machine_id);
+  bool asks = step == PKG_PLAN || step == PKG_URIS;
 
   names_add (ret_args, target->program);
   pkg_add_words (ret_args, options);
-  names_add (ret_args, "-o");
-  names_add (ret_args, id);
+  add_option (ret_args, id);
+  /* The second question is answered by what the first one made of the lists. */
+  if (!asks || !target->throwaway)
+    add_option (ret_args, "Dir::Cache::pkgcache=");
+  /* What changes packages has no use for translated descriptions, half of what the lists are. */
+  if (request && request->plans)
+    add_option (ret_args, "Acquire::Languages=none");
 }
 
 static bool command (enum pkg_step step, const struct pkg_request *request,
@@ -199,9 +211,9 @@ static bool command (enum pkg_step step, const struct pkg_request *request,
   /* In a running guest a question leaves no log and no lock either. */
   static const char *const no_trace[] = {"-o", "Dir::Log::Planner=/dev/null", "-o",
                                          "Debug::NoLocking=true", NULL};
-  /* It tells MD5 sums, or nothing, where it is not told. */
-  static const char *const strong_hash[] = {"-o", "Acquire::ForceHash=SHA256", NULL};
-  static const char *const update[] = {"--error-on=any", "update", NULL};
+  /* Nobody reads the lists at once. */
+  static const char *const update[] = {"-o", "pkgCacheFile::Generate=false", "--error-on=any",
+                                       "update", NULL};
 
   switch (step) {
   case PKG_AUDIT:
@@ -209,17 +221,18 @@ static bool command (enum pkg_step step, const struct pkg_request *request,
     pkg_add_words (ret_args, audit);
     return true;
   case PKG_REFRESH:
-    add_apt_get (target, ret_args);
+    add_apt_get (step, NULL, target, ret_args);
     pkg_add_words (ret_args, update);
     return true;
   case PKG_PLAN:
   case PKG_URIS:
     if (!request->plans)
       return false;
-    add_apt_get (target, ret_args);
+    add_apt_get (step, request, target, ret_args);
     pkg_add_words (ret_args, no_trace);
+    /* It tells MD5 sums, or nothing, where it is not told. */
     if (step == PKG_URIS)
-      pkg_add_words (ret_args, strong_hash);
+      add_option (ret_args, "Acquire::ForceHash=SHA256");
     names_add (ret_args, step == PKG_PLAN ? "--simulate" : "--print-uris");
     pkg_add_names (ret_args, &request->args);
     return true;
@@ -227,7 +240,7 @@ static bool command (enum pkg_step step, const struct pkg_request *request,
     if (request->program)
       names_add (ret_args, request->program);
     else
-      add_apt_get (target, ret_args);
+      add_apt_get (step, request, target, ret_args);
     if (request->refresh)
       names_add (ret_args, "--error-on=any");
     pkg_add_names (ret_args, &request->args);

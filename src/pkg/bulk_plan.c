@@ -83,7 +83,7 @@ static void ask_leaders (struct bulk *bulk, struct bulk_groups *groups, bool lat
 static bool has_command (const struct bulk *bulk, size_t index, enum pkg_step step)
 {
   const struct bulk_work *work = &bulk->works[index];
-  const struct pkg_target target = {work->program, bulk->machine_id};
+  const struct pkg_target target = {.program = work->program, .machine_id = bulk->machine_id};
   autonames struct names words = {0};
 
   return bulk->report->rows[index].driver->command (step, work->request, &target, &words);

@@ -144,7 +144,12 @@ static void add_words (struct pkg_commands *commands, enum pkg_step step, struct
 bool pkg_commands_add (struct pkg_commands *commands, enum pkg_step step)
 {
   const struct bulk_work *work = work_of (commands);
-  const struct pkg_target target = {work->program, commands->bulk->machine_id};
+  const struct bulk_row *row = &commands->bulk->report->rows[commands->row];
+  const struct pkg_target target = {
+      .program = work->program,
+      .machine_id = commands->bulk->machine_id,
+      .throwaway = (step == PKG_PLAN || step == PKG_URIS) && row->mode == BULK_STOPPED,
+  };
   autonames struct names words = {0};
   bool taken = step != PKG_REFRESH && step != PKG_DOWNLOAD && step != PKG_APPLY;
 

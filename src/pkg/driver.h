@@ -90,6 +90,7 @@ struct pkg_target {
   const char *program; /* the one that was found in the guest: "dnf", "yum" */
   const char
       *machine_id; /* 32 hex digits, the same for all guests of a state root: phased updates */
+  bool throwaway;  /* what the commands of this run write goes with it */
 };
 
 /* How much a line of output tells about why a command failed; the engine shows the first line of

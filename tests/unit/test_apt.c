@@ -85,7 +85,8 @@ static bool has (const struct names *args, const char *first, const char *second
 
 static void commands_never_ask (void **state)
 {
-  static const struct pkg_target target = {"apt-get", "0123456789abcdef0123456789abcdef"};
+  static const struct pkg_target target = {.program = "apt-get",
+                                           .machine_id = "0123456789abcdef0123456789abcdef"};
   const char *args[] = {"install", "hello", NULL};
   autopkgrequest struct pkg_request request = {0};
   autonames struct names apply = {0}, refresh = {0}, plan = {0}, uris = {0}, none = {0};
@@ -101,15 +102,36 @@ static void commands_never_ask (void **state)
   assert_true (has (&apply, "-o", "Dir::Cache::pkgcache="));
   assert_true (has (&apply, "-o", "APT::Machine-ID=0123456789abcdef0123456789abcdef"));
   assert_false (has (&apply, "--error-on=any", NULL));
+  assert_true (has (&apply, "-o", "Acquire::Languages=none"));
   assert_true (pkg_apt.command (PKG_REFRESH, &request, &target, &refresh));
+  assert_false (has (&refresh, "-o", "Acquire::Languages=none"));
   assert_true (has (&refresh, "--error-on=any", "update"));
   assert_true (pkg_apt.command (PKG_PLAN, &request, &target, &plan));
   assert_true (has (&plan, "--simulate", "install"));
+  assert_true (has (&plan, "-o", "Dir::Cache::pkgcache="));
   assert_true (pkg_apt.command (PKG_URIS, &request, &target, &uris));
   assert_true (has (&uris, "-o", "Acquire::ForceHash=SHA256"));
   assert_false (pkg_apt.command (PKG_DOWNLOAD, &request, &target, &none));
   assert_true (pkg_in_list ("DEBIAN_FRONTEND=noninteractive", pkg_apt.environment));
   assert_true (pkg_in_list ("UCF_FORCE_CONFFOLD=1", pkg_apt.environment));
+}
+
+static void a_question_keeps_its_cache_where_it_leaves_no_trace (void **state)
+{
+  static const struct pkg_target target = {
+      .program = "apt-get", .machine_id = "0", .throwaway = true};
+  const char *args[] = {"upgrade", NULL};
+  autopkgrequest struct pkg_request request = {0};
+  autonames struct names apply = {0}, uris = {0};
+  autoerr struct err err = {0};
+
+  (void) state;
+  assert_int_equal (classify (args, &request, &err), 0);
+  assert_true (pkg_apt.command (PKG_URIS, &request, &target, &uris));
+  assert_false (has (&uris, "-o", "Dir::Cache::pkgcache="));
+  assert_true (has (&uris, "-o", "Dir::Cache::srcpkgcache="));
+  assert_true (pkg_apt.command (PKG_APPLY, &request, &target, &apply));
+  assert_true (has (&apply, "-o", "Dir::Cache::pkgcache="));
 }
 
 static void neutral_verbs_become_apts (void **state)
@@ -320,6 +342,7 @@ int main (void)
       cmocka_unit_test (command_lines_are_understood),
       cmocka_unit_test (incomplete_command_lines_are_refused),
       cmocka_unit_test (commands_never_ask),
+      cmocka_unit_test (a_question_keeps_its_cache_where_it_leaves_no_trace),
       cmocka_unit_test (neutral_verbs_become_apts),
       cmocka_unit_test (an_audit_that_says_something_has_failed),
       cmocka_unit_test (lines_weigh_by_what_they_tell),
