@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vhashify SELECTION, vguest NAMES hashify: fold and unify what is not shared yet. */
 #include "cmd.h"
+#include "cmd/hashify_manual.h"
 #include "guest/settle.h"
 #include "util/clock.h"
 #include "util/interrupt.h"
@@ -229,24 +230,32 @@ static int hashify (struct context *context, struct selecting *selecting, bool d
 int cmd_hashify (struct context *context, int argc, char **argv, struct err *err)
 {
   autoselecting struct selecting selecting = {0};
-  bool dry_run = false;
+  struct manually manually = {0};
   int first = 0, dashes = 0;
   const struct option_spec specs[] = {
       SELECTING_OPTIONS (&selecting),
-      {"dry-run", 'n', NULL, "tell what would change", &dry_run, NULL, NULL},
+      {"dry-run", 'n', NULL, "tell what would change", &manually.dry_run, NULL, NULL},
+      {"manually", 0, NULL, "unify directories that are no guests", &manually.wanted, NULL, NULL},
+      {"reflink", 0, NULL, "of these: share blocks, make no links", &manually.reflink, NULL, NULL},
+      {"exclude-from", 0, "FILE", "of these: leave alone what FILE names", NULL,
+       &manually.exclude_from, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
 
   if (options_parse (context, specs, /* stop_early= */ false,
-                     "Usage: vhashify [OPTION…] NAME…|--all\n"
+                     "Usage: vhashify [OPTION…] NAME…|--all|--manually PATH…\n"
                      "Fold and unify: what guests hold that others hold too becomes one inode.\n"
                      "NAME may be a glob or a bracket range such as web[01-20].\n",
                      argc, argv, &first, &dashes, err) < 0)
     return -err->code;
+  if (manually.wanted)
+    return hashify_manually (context, &manually, argv + first, (size_t) (argc - first), err);
+  if (manually.reflink || manually.exclude_from)
+    return err_code (err, ERR_USAGE, "--reflink and --exclude-from are for --manually");
   for (int i = first; i < argc; i++)
     if (strcmp (argv[i], "--") != 0)
       names_add (&selecting.selection.patterns, argv[i]);
-  return hashify (context, &selecting, dry_run, err);
+  return hashify (context, &selecting, manually.dry_run, err);
 }
 
 int cmd_guest_hashify (struct context *context, int argc, char **argv, struct err *err)

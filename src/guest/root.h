@@ -60,6 +60,9 @@ static inline void cleanup_root (struct vroot **root)
 /* Makes and returns the run directory (0711). Borrowed. NULL with @err set. */
 const char *root_run_dir (struct vroot *root, struct err *err);
 
+/* Is the directory @path a state root, of whatever host, or in one? 1, 0 or negative. */
+int root_is_above (const char *path, struct err *err);
+
 /* Leaves the note that objects may have become unused. */
 int root_want_gc (struct vroot *root, struct err *err);
 

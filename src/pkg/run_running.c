@@ -5,6 +5,7 @@
 #include "unify/running.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
+#include "util/reflink.h"
 #include <time.h>
 
 /* The time that files get which are written from now on: the kernel's coarse clock, which may be a

@@ -5,11 +5,7 @@
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-
-/* btrfs takes 16 MiB at a time; the kernel says how far it came. */
-enum { DEDUPE_STEP = 16 << 20 };
+#include "util/reflink.h"
 
 #define COPY_NAME "reflink"
 
@@ -21,50 +17,6 @@ struct pass {
   bool reflink;
   struct unify_report *report; /* borrowed */
 };
-
-int reflink_probe (int dir_fd, struct err *err)
-{
-  static const char data[4096] = "vguest";
-  autoclose int from = openat (dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  autoclose int to = openat (dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-  if (from < 0 || to < 0)
-    return errno == EOPNOTSUPP || errno == EISDIR ? 0 : err_errno (err, "make a temporary file");
-  if (fd_write_all (from, data, sizeof data) < 0)
-    return err_errno (err, "write a temporary file");
-  if (ioctl (to, FICLONE, from) == 0)
-    return 1;
-  if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL || errno == EXDEV)
-    return 0;
-  return err_errno (err, "clone a temporary file");
-}
-
-/* Shares the blocks of @from with @to, as far as both are equal. */
-static int dedupe (int from, int to, uint64_t size, uint64_t *ret_shared, struct err *err)
-{
-  autofree struct file_dedupe_range *range =
-      xcalloc (1, sizeof *range + sizeof (struct file_dedupe_range_info));
-
-  *ret_shared = 0;
-  for (uint64_t at = 0; at < size;) {
-    range->src_offset = at;
-    range->src_length = size - at < DEDUPE_STEP ? size - at : DEDUPE_STEP;
-    range->dest_count = 1;
-    range->info[0] = (struct file_dedupe_range_info){.dest_fd = to, .dest_offset = at};
-    if (ioctl (from, FIDEDUPERANGE, range) < 0)
-      return err_errno (err, "share the blocks of a file");
-    if (range->info[0].status < 0) {
-      errno = -range->info[0].status;
-      return err_errno (err, "share the blocks of a file");
-    }
-    /* It was written in the meantime. */
-    if (range->info[0].status != FILE_DEDUPE_RANGE_SAME || !range->info[0].bytes_deduped)
-      return 0;
-    at += range->info[0].bytes_deduped;
-    *ret_shared = at;
-  }
-  return 0;
-}
 
 /* Makes an object @id of the file, by a reflink copy. Returns 1, 0 when the file is not what it was
  * when it was hashed, negative on errors. */
@@ -95,7 +47,7 @@ static int share_blocks (struct pass *pass, int fd, const struct digest *id, str
     return err_errno (err, "stat a file");
   if (st.st_size != object_st.st_size)
     return 0;
-  int ret = dedupe (object, fd, (uint64_t) st.st_size, &shared, err);
+  int ret = reflink_share (object, fd, (uint64_t) st.st_size, &shared, err);
   if (shared) {
     pass->report->reflinked++;
     pass->report->reflinked_bytes += shared;

@@ -10,10 +10,6 @@
 
 #include "unify/unify.h"
 
-/* Has the file system of the directory @dir_fd reflinks? A file is made and cloned there. 1, 0, or
- * negative. */
-int reflink_probe (int dir_fd, struct err *err);
-
 /* Looks at the regular files of the upper layer @upper_fd that the policy does not keep private and
  * that changed (ctime) at @since or later, and counts in waiting those that the fold will (eager
  * paths) or may (there is an object of that size) share. With @reflink it shares their blocks with

@@ -3,6 +3,7 @@
 #include "test.h"
 #include "unify/running.h"
 #include "util/fd.h"
+#include "util/reflink.h"
 #include "util/subprocess.h"
 #include <linux/fiemap.h>
 #include <linux/fs.h>
