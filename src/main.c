@@ -8,6 +8,7 @@
 static const struct command commands[] = {
     {"vguest", "build", "-m METHOD [OPTION…] -- ARG…", "make guests", cmd_build},
     {"vguest", "delete", "[--yes]", "delete guests and what only they used", cmd_delete},
+    {"vguest", "thicken", "", "make thin guests full ones", cmd_thicken},
     {"vguest", "rename", "NEW", "give a guest another name", cmd_rename},
     {"vguest-stat", NULL, "[NAME…]", "show guests: what runs, and what they share", cmd_stat},
     {"vstore", "gc", "[-n]", "remove objects that no tree uses", cmd_store_gc},

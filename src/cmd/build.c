@@ -23,6 +23,7 @@ static int parse (struct context *context, struct build_arguments *arguments, in
       {"method", 'm', "METHOD", "how to make the guests", NULL, &arguments->method, NULL},
       {"hostname", 0, "H", "the host name, for one guest", NULL, &arguments->options.hostname,
        NULL},
+      {"thin", 0, NULL, "clone: lie over the source's files", &arguments->options.thin, NULL, NULL},
       {"force", 0, NULL, "move guests that exist aside", &arguments->options.force, NULL, NULL},
       {"pull", 0, "WHEN", "make a template: always, missing, never", NULL, &pull, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
@@ -37,6 +38,8 @@ static int parse (struct context *context, struct build_arguments *arguments, in
     return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   if (pull_parse (pull, &arguments->pull, err) < 0)
     return -err->code;
+  if (arguments->options.thin && (!arguments->method || strcmp (arguments->method, "clone") != 0))
+    return err_code (err, ERR_USAGE, "--thin is for -m clone");
   /* getopt wants something that stands where the program's name does: the "--". */
   char *none[] = {argv[0], NULL};
   return words < argc ? build_method_parse (context, arguments, argc - words, argv + words, err)
@@ -58,6 +61,7 @@ static json_object *result_object (const char *name, const struct build_argument
   if (arguments->source)
     json_set_string (object, "source", arguments->source);
   json_set_string (object, "hostname", result->hostname);
+  json_set_bool (object, "thin", arguments->options.thin);
   json_set_int (object, "files", (int64_t) result->counts.files);
   json_set_int (object, "directories", (int64_t) result->counts.directories);
   json_set_int (object, "skipped", (int64_t) result->counts.skipped);
@@ -71,9 +75,12 @@ static void print_result (const char *name, const struct build_arguments *argume
 {
   const char *source = arguments->source ? arguments->source : arguments->definition;
 
-  printf ("%s: %s%s%s (%" PRIu64 " files, %.2f s)\n", name,
-          strcmp (arguments->method, "clone") == 0 ? "cloned" : arguments->method,
-          source ? " from " : "", source ? source : "", result->counts.files, result->seconds);
+  if (arguments->options.thin)
+    printf ("%s: thin clone of %s (%.3f s)\n", name, source, result->seconds);
+  else
+    printf ("%s: %s%s%s (%" PRIu64 " files, %.2f s)\n", name,
+            strcmp (arguments->method, "clone") == 0 ? "cloned" : arguments->method,
+            source ? " from " : "", source ? source : "", result->counts.files, result->seconds);
   if (result->aside)
     printf ("%s: the guest that it replaces is kept in %s\n", name, result->aside);
 }

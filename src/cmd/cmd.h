@@ -103,6 +103,7 @@ void complete_words (const char *kind, const char *root);
 /* The verbs. */
 command_fn cmd_build;
 command_fn cmd_delete;
+command_fn cmd_thicken;
 command_fn cmd_rename;
 command_fn cmd_enter;
 command_fn cmd_exec;

@@ -21,7 +21,7 @@ static void print_of_root (const char *kind, const char *path)
   if (root_open (&options, &root, &ignored) < 0)
     return;
   if ((strcmp (kind, "guests") == 0 ? guest_list (root, &names, &ignored)
-                                    : template_list (root, &names, &ignored)) == 0)
+                                    : template_list (root, &names, NULL, &ignored)) == 0)
     print_names (&names);
 }
 

@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 #include "guest/remove.h"
 #include "runtime/live.h"
+#include "template/generation.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
 #include <inttypes.h>
@@ -70,6 +71,9 @@ static int delete (const struct context *context, struct vroot *root, const stru
   size_t failed = 0;
   int ret = guests_remove (root, names, errs, &result, err);
 
+  /* Some may have been the last to lie over a template that was deleted. */
+  if (ret == 0)
+    ret = templates_free_deleted (root, err);
   if (ret == 0)
     print_report (context, names, errs, &result);
   for (size_t i = 0; i < names->count; i++)

@@ -2,6 +2,7 @@
 /* vguest-info [NAME]: facts of the host, or of a guest. What --json prints is made first; the text
  * is made of it. */
 #include "cmd.h"
+#include "guest/base.h"
 #include "runtime/cni.h"
 #include "runtime/hostfacts.h"
 #include "runtime/live.h"
@@ -244,10 +245,11 @@ static int guest_to_json (struct vroot *root, struct guest *guest, json_object *
 {
   autoliveinfo struct live_info info = {0};
   autosettings struct settings settings = {0};
+  autoguestbase struct guest_base base = {0};
   const char *template = NULL, *created = NULL;
   int64_t generation = 0;
 
-  if (live_info_read (root, guest, &info, err) < 0)
+  if (live_info_read (root, guest, &info, err) < 0 || guest_base_read (guest->fd, &base, err) < 0)
     return -err->code;
   const char *state = state_of (root, guest, &info, err);
   if (!state || json_get_string (guest->state, "template", NULL, &template, err) < 0 ||
@@ -263,6 +265,7 @@ static int guest_to_json (struct vroot *root, struct guest *guest, json_object *
   add_string (object, "template", template);
   json_object_object_add (object, "generation",
                           generation ? json_object_new_int64 (generation) : NULL);
+  json_set_bool (object, "thin", base.template != NULL);
   add_string (object, "created", created);
   add_live (guest, &info, object);
   add_settings (&settings, object);
@@ -284,27 +287,17 @@ static char *join (json_object *array)
 static void print_guest (json_object *guest)
 {
   static const char *const lines[][2] = {
-      {"name", "name"},
-      {"state", "state"},
-      {"template", "template"},
-      {"generation", "generation"},
-      {"created", "created"},
-      {"last start", "started"},
-      {"pid", "pid"},
-      {"root", "root"},
-      {"hostname", "hostname"},
-      {"init", "init"},
-      {"found init", "init_style"},
-      {"runtime", "runtime"},
-      {"container", "container"},
-      {"network", "network"},
-      {"addresses", "addresses"},
-      {"autostart", "autostart"},
-      {"depends on", "depends"},
-      {"labels", "labels"},
-      {"notes", "notes"},
-      {"settings", "config"},
-      {"logs", "log_dir"},
+      {"name", "name"},           {"state", "state"},
+      {"template", "template"},   {"generation", "generation"},
+      {"thin", "thin"},           {"created", "created"},
+      {"last start", "started"},  {"pid", "pid"},
+      {"root", "root"},           {"hostname", "hostname"},
+      {"init", "init"},           {"found init", "init_style"},
+      {"runtime", "runtime"},     {"container", "container"},
+      {"network", "network"},     {"addresses", "addresses"},
+      {"autostart", "autostart"}, {"depends on", "depends"},
+      {"labels", "labels"},       {"notes", "notes"},
+      {"settings", "config"},     {"logs", "log_dir"},
   };
 
   for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {

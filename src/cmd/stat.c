@@ -2,6 +2,7 @@
 /* vguest-stat [--disk] [--interval S] [--json] [SELECTION] */
 #include "stat.h"
 #include "cmd.h"
+#include "guest/base.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include <inttypes.h>
@@ -55,6 +56,7 @@ static void read_usage (const struct live_info *info, struct live_usage *ret_usa
 
 static int fill_row (struct vroot *root, struct guest *guest, struct stat_row *row, struct err *err)
 {
+  autoguestbase struct guest_base base = {0};
   const char *template = NULL;
 
   *row = (struct stat_row){.name = xstrdup (guest->name), .usage = {-1, -1, -1, -1}};
@@ -64,6 +66,9 @@ static int fill_row (struct vroot *root, struct guest *guest, struct stat_row *r
   if (!row->state || json_get_string (guest->state, "template", NULL, &template, err) < 0)
     return -err->code;
   row->template = template ? xstrdup (template) : NULL;
+  if (guest_base_read (guest->fd, &base, err) < 0)
+    return -err->code;
+  row->thin = base.template != NULL;
   row->cpu_percent = -1;
   if (row->info.state == LIVE_STOPPED)
     return 0;
@@ -139,6 +144,7 @@ static json_object *row_to_json (const struct stat_row *row, bool disk)
   json_set_string (guest, "state", row->state);
   json_object_object_add (guest, "template",
                           row->template ? json_object_new_string (row->template) : NULL);
+  json_set_bool (guest, "thin", row->thin);
   add_number (guest, "pid", row->info.init_pid, 0);
   add_number (guest, "monitor_pid", row->info.monitor_pid, 0);
   add_number (guest, "started", known ? row->info.started : 0, 0);

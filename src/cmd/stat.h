@@ -7,8 +7,9 @@
 #include "runtime/live.h"
 
 struct stat_row {
-  char *name;        /* owned */
-  char *template;    /* owned; or NULL */
+  char *name;     /* owned */
+  char *template; /* owned; or NULL */
+  bool thin;
   const char *state; /* "running", … */
   struct live_info info;
   struct live_usage usage; /* -1 where nothing is known */

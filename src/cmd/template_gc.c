@@ -64,6 +64,7 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   autojson json_object *object = json_object_new_object ();
   json_object *list = json_object_new_array ();
   struct gc_result freed = {0};
+  size_t left_over = 0;
   bool any = false;
   int first, dashes;
 
@@ -78,7 +79,7 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   if (context_open_root (context, /* write= */ !dry_run, &root, err) < 0 ||
       ((images || !names.count) &&
        prune_images (context, root, images, dry_run, object, err) < 0) ||
-      (!names.count && template_list (root, &names, err) < 0))
+      (!names.count && template_list (root, &names, NULL, err) < 0))
     return -err->code;
   for (size_t i = 0; i < names.count; i++) {
     autogenerations struct generations removed = {0};
@@ -88,6 +89,9 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
     print_removed (context, names.items[i], dry_run, &removed, list);
     any |= removed.count > 0;
   }
+  if (!dry_run && templates_collect_deleted (root, &left_over, err) < 0)
+    return -err->code;
+  any |= left_over > 0;
   if (any && !dry_run && root_collect (root, /* force= */ true, &freed, err) < 0)
     return -err->code;
   if (context->json)

@@ -46,6 +46,11 @@ static json_object *describe (const struct list *list, const struct template *te
   json_set_int (object, "age_seconds", age_of_stamp (created));
   json_set_int (object, "guests",
                 (int64_t) template_uses_count (&list->uses, template->name, template->generation));
+  const struct names *thin = template_uses_thin (&list->uses, template->name, template->generation);
+  json_object *array = json_object_new_array ();
+  for (size_t i = 0; thin && i < thin->count; i++)
+    json_append (array, json_object_new_string (thin->items[i]));
+  json_put (object, "thin_guests", array);
   return object;
 }
 
@@ -113,7 +118,7 @@ int cmd_template_list (struct context *context, int argc, char **argv, struct er
   if (argc > first)
     return err_code (err, ERR_USAGE, "\"%s\" is not expected; see --help", argv[first]);
   if (context_open_root (context, /* write= */ false, &root, err) < 0 ||
-      template_list (root, &names, err) < 0 || template_uses_read (root, &list.uses, err) < 0)
+      template_list (root, &names, NULL, err) < 0 || template_uses_read (root, &list.uses, err) < 0)
     return -err->code;
   list.root = root;
   list.array = context->json ? json_object_new_array () : NULL;

@@ -176,7 +176,7 @@ int cmd_template_update (struct context *context, int argc, char **argv, struct 
     return -err->code;
   interrupt_install ();
   if (context_open_root (context, /* write= */ true, &root, err) < 0 ||
-      (options.all && template_list (root, &names, err) < 0))
+      (options.all && template_list (root, &names, NULL, err) < 0))
     return -err->code;
   return update_all (context, root, &names, &options, err);
 }

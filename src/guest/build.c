@@ -13,8 +13,9 @@ void build_source_release (struct build_source *source)
 {
   if (!source->owner)
     return;
-  cleanup_close (&source->tree_fd);
-  cleanup_close (&source->private_fd);
+  if (source->layers.priv >= 0)
+    lower_close (&source->layers);
+  cleanup_close (&source->base_lock_fd);
   source->close_owner (source->owner);
   free (source->label);
   *source = (struct build_source){0};
@@ -57,24 +58,26 @@ int build_source_guest (struct vroot *root, const char *name, struct build_sourc
                         struct err *err)
 {
   autoguest struct guest *guest = NULL;
-  autoclose int tree_fd = -1, private_fd = -1;
+  autoguestbase struct guest_base base = {0};
+  autolower struct lower layers = LOWER_NONE;
+  autoclose int base_lock_fd = -1;
   struct build_source source = {0};
 
   if (open_clean (root, name, &guest, err) < 0)
     return -err->code;
-  tree_fd = fd_open_dir (guest->fd, "tree");
-  private_fd = tree_fd < 0 ? -1 : fd_open_dir (guest->fd, "private");
-  if (private_fd < 0)
-    return err_errno (err, "open the layers of guest %s", name);
+  if (lower_open (guest->fd, /* with_private= */ true, &layers, err) < 0 ||
+      guest_base_read (guest->fd, &base, err) < 0 ||
+      (base.template && guest_base_lock (root, &base, &base_lock_fd, err) < 0))
+    return err_wrap (err, "guest %s", name);
   if (json_get_string (guest->state, "template", NULL, &source.template, err) < 0 ||
       json_get_int (guest->state, "generation", 0, &source.generation, err) < 0)
     return err_wrap (err, "guest %s", name);
   source.label = xasprintf ("guest:%s", name);
-  source.layers = (struct layers){tree_fd, private_fd};
+  source.layers = layers;
+  layers = LOWER_NONE;
+  source.base_lock_fd = steal_fd (&base_lock_fd);
   source.config = guest->config;
   source.guest_fd = guest->fd;
-  source.tree_fd = steal_fd (&tree_fd);
-  source.private_fd = steal_fd (&private_fd);
   source.owner = steal_ptr (&guest);
   source.close_owner = close_guest;
   *ret_source = source;
@@ -128,6 +131,7 @@ struct build {
   const struct build_options *options;
   int guests_fd; /* owned; staging/NAME/guests: the guests, by name */
   int links_fd;  /* owned; for store_clone_full */
+  int own_fd;    /* owned; for thin_clone_whole */
 };
 
 static int make_parts (const struct build *build, int fd, const char *hostname, struct err *err)
@@ -164,21 +168,52 @@ static int copy_policy (const struct build_source *source, int fd, struct err *e
   return copy_inode (source->guest_fd, "unify.policy", &st, -1, NULL, fd, "unify.policy", err);
 }
 
-static int make_tree (const struct build *build, int tree_fd, const char *name,
+/* The generation that the source is, or lies over, is what the new guest lies over. */
+static int write_base (const struct build_source *source, int fd, struct err *err)
+{
+  autoguestbase struct guest_base base = {0};
+
+  if (source->layers.base >= 0 && guest_base_read (source->guest_fd, &base, err) < 0)
+    return -err->code;
+  if (source->layers.base < 0)
+    base = (struct guest_base){xstrdup (source->template), source->generation};
+  return guest_base_write (fd, &base, err);
+}
+
+static int make_tree (const struct build *build, int fd, int tree_fd, const char *name,
                       struct clone_counts *counts, struct err *err)
 {
-  const struct build_source *source = build->source;
+  const struct lower *layers = &build->source->layers;
+  const struct rules *rules = &build->options->policy->rules;
   autoclose int temp_fd = fd_make_dir (build->links_fd, name, 0700);
+  autoclose int own_fd = fd_make_dir (build->own_fd, name, 0700);
   struct u64table inodes = {0};
   struct share share = {.store = build->root->store, .inodes = &inodes, .temp_fd = temp_fd};
+  int ret;
 
-  if (temp_fd < 0)
+  if (temp_fd < 0 || own_fd < 0)
     return err_errno (err, "make a directory for temporary links");
-  int ret = clone_tree (source->layers.tree_fd, tree_fd, &build->options->policy->rules, &share,
-                        counts, err);
+  if (build->options->thin)
+    ret = write_base (build->source, fd, err) < 0
+              ? -err->code
+              : thin_clone_own (layers, tree_fd, rules, &share, counts, err);
+  else
+    ret = thin_clone_whole (layers, tree_fd, own_fd, rules, &share, counts, err);
   share_release (&share);
   u64table_release (&inodes);
   return ret;
+}
+
+/* The layers of the new guest, whose base, if it is thin, is known by the source's alone as long as
+ * the guest is in staging. Borrowed. */
+static struct lower layers_of_clone (const struct build *build, int tree_fd, int private_fd)
+{
+  const struct lower *source = &build->source->layers;
+  struct lower clone = {.priv = private_fd, .tree = tree_fd, .base = -1};
+
+  if (build->options->thin)
+    clone.base = source->base >= 0 ? source->base : source->tree;
+  return clone;
 }
 
 static int make_guest (const struct build *build, int fd, const char *name,
@@ -193,19 +228,19 @@ static int make_guest (const struct build *build, int fd, const char *name,
   autoclose int private_fd = fd_open_dir (fd, "private");
   if (tree_fd < 0 || private_fd < 0)
     return err_errno (err, "open the new layers");
-  if (make_tree (build, tree_fd, name, &result->counts, err) < 0)
+  if (make_tree (build, fd, tree_fd, name, &result->counts, err) < 0)
     return err_wrap (err, "clone the tree of %s", source->label);
-  if (source->layers.private_fd < 0) {
+  if (source->layers.priv < 0) {
     if (clone_directory_metadata (tree_fd, private_fd, err) < 0)
       return -err->code;
-  } else if (clone_copy_tree (source->layers.private_fd, private_fd, &build->options->policy->rules,
+  } else if (clone_copy_tree (source->layers.priv, private_fd, &build->options->policy->rules,
                               &more, err) < 0) {
     return err_wrap (err, "copy the private layer of %s", source->label);
   }
   result->counts.files += more.files;
   result->counts.directories += more.directories;
   result->counts.skipped += more.skipped;
-  struct layers clone = {tree_fd, private_fd};
+  const struct lower clone = layers_of_clone (build, tree_fd, private_fd);
   if (host_identity_write (&source->layers, &clone, build->options->policy, result->hostname, err) <
       0)
     return err_wrap (err, "write the guest's identity");
@@ -325,9 +360,10 @@ static int build_all (struct build *build, const struct names *names, struct bui
       progress_show ("clone", i, names->count, "guests");
     made += build_one (build, names->items[i], &results[i]) == 0;
   }
-  /* A guest as source may be one that is replaced. A template stays locked, so that nobody takes
-   * its generation for one without guests before ours are there. */
-  if (build->source->layers.private_fd >= 0)
+  /* A guest as source may be one that is replaced. A template stays locked, also that of a thin
+   * source, so that nobody takes its generation for one without guests before ours are there. */
+  autoclose int base_lock_fd = steal_fd (&build->source->base_lock_fd);
+  if (build->source->layers.priv >= 0)
     build_source_release (build->source);
   if (!made)
     return 0;
@@ -341,6 +377,15 @@ static int build_all (struct build *build, const struct names *names, struct bui
   return 0;
 }
 
+static int check_thin (const struct build_source *source, struct err *err)
+{
+  if (source->layers.base >= 0 || (source->layers.priv < 0 && source->template))
+    return 0;
+  return err_code (err, ERR_USAGE,
+                   "%s is no template and no thin guest: a thin clone has nothing to lie over",
+                   source->label);
+}
+
 int build_clones (struct vroot *root, struct build_source *source, const struct names *names,
                   const struct build_options *options, struct build_result *results,
                   struct err *err)
@@ -349,14 +394,17 @@ int build_clones (struct vroot *root, struct build_source *source, const struct 
   struct build build = {.root = root, .source = source, .options = options};
 
   if (build_check_names (names, options, err) < 0 ||
+      (options->thin && check_thin (source, err) < 0) ||
       staging_make (root, "clone", &staging, err) < 0)
     return -err->code;
   autoclose int guests_fd = fd_make_dir (staging.fd, "guests", 0700);
   autoclose int links_fd = fd_make_dir (staging.fd, "links", 0700);
-  if (guests_fd < 0 || links_fd < 0)
+  autoclose int own_fd = fd_make_dir (staging.fd, "own", 0700);
+  if (guests_fd < 0 || links_fd < 0 || own_fd < 0)
     return err_errno (err, "make a directory in staging");
   build.guests_fd = guests_fd;
   build.links_fd = links_fd;
+  build.own_fd = own_fd;
   if (build_all (&build, names, results, err) < 0)
     return -err->code;
   return staging_remove (&staging, err);

@@ -6,21 +6,20 @@
 #ifndef VG_GUEST_BUILD_H
 #define VG_GUEST_BUILD_H
 
-#include "guest/guest.h"
+#include "guest/base.h"
 #include "guest/identity.h"
-#include "tree/clone.h"
+#include "tree/thin.h"
 
 /* What guests are cloned from; locked shared as long as it is open. */
 struct build_source {
-  char *label; /* owned; "template:debian-12", "guest:web1" */
-  struct layers layers;
+  char *label;          /* owned; "template:debian-12", "guest:web1" */
+  struct lower layers;  /* a template has a whole tree alone. Owned when owner is a guest */
   const char *template; /* borrowed from owner; the template it goes back to; may be NULL */
   int64_t generation;
   json_object *config; /* borrowed; the source guest's, or what a template says; may be NULL */
   int guest_fd;        /* borrowed; where unify.policy may be: the guest's, or the generation's */
   void *owner;         /* owned */
-  int private_fd;      /* owned; -1 for templates */
-  int tree_fd;         /* owned; -1 when owner has it */
+  int base_lock_fd;    /* owned; of a thin guest: base.h. Else -1 */
   void (*close_owner) (void *owner);
 };
 
@@ -37,6 +36,8 @@ struct build_options {
   const struct clone_policy *policy;
   const char *hostname; /* NULL: made from the guest's name */
   bool force;           /* move a guest that exists aside */
+  bool thin;            /* over the template's generation, or the base of a thin source: nothing
+                           is walked, and the cost does not depend on the source's size */
 };
 
 struct build_result {

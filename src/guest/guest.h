@@ -4,6 +4,7 @@
  * tree/ is the shared layer, the overlay's lower; private/ the guest's own, its upper. A guest that
  * is not mounted has a clean private: plain files and directories, no whiteouts or other forms of
  * the overlay but the "origin" and "impure" of directories, which say nothing without a mount.
+ * base, which only thin guests have, is a link to what their tree lies over: see base.h.
  * Guests are made in staging and renamed into place; deleted by the reverse. */
 #ifndef VG_GUEST_GUEST_H
 #define VG_GUEST_GUEST_H

@@ -125,23 +125,19 @@ static void host_file_release (struct host_file *file)
 }
 #define autohostfile __attribute__ ((cleanup (host_file_release)))
 
-/* Looks for @name in @directory of one layer. Returns 1 when it is known now: @file has it, or it
- * is there but not as a regular file of a sane size; 0 when a layer below decides. */
-static int read_layer (int layer_fd, const char *directory, const char *name, size_t maximum,
-                       struct host_file *file, struct err *err)
+/* Reads @name of the directory, when it is a regular file of a sane size. */
+static int read_file (int dir_fd, const char *name, size_t maximum, struct host_file *file,
+                      struct err *err)
 {
   struct stat st;
-  autoclose int dir_fd = fd_open_dir_beneath (layer_fd, directory);
-
-  if (dir_fd < 0)
-    return errno != ENOENT; /* not a directory: it hides what is below */
   autoclose int fd = fd_open (dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOATIME | O_NOCTTY, 0);
+
   if (fd < 0)
-    return errno != ENOENT; /* a symlink or a special */
+    return 0; /* a symlink or a special */
   if (fstat (fd, &st) < 0)
     return err_errno (err, "stat %s of the source", name);
   if (!S_ISREG (st.st_mode) || (uint64_t) st.st_size > maximum)
-    return 1;
+    return 0;
   autofree char *text = xcalloc (1, (size_t) st.st_size + 1);
   if (fd_read_full (fd, text, (size_t) st.st_size) < 0)
     return err_errno (err, "read %s of the source", name);
@@ -151,21 +147,20 @@ static int read_layer (int layer_fd, const char *directory, const char *name, si
   file->mode = st.st_mode & 07777;
   file->uid = st.st_uid;
   file->gid = st.st_gid;
-  return 1;
+  return 0;
 }
 
 /* The source's file @directory/@name into @ret_file; a plain 0644 root:root when it has none. */
-static int read_source (const struct layers *source, const char *directory, const char *name,
+static int read_source (const struct lower *source, const char *directory, const char *name,
                         size_t maximum, struct host_file *ret_file, struct err *err)
 {
-  int known = 0;
+  autolower struct lower found = LOWER_NONE;
 
   *ret_file = (struct host_file){.mode = 0644};
-  if (source->private_fd >= 0)
-    known = read_layer (source->private_fd, directory, name, maximum, ret_file, err);
-  if (known == 0)
-    known = read_layer (source->tree_fd, directory, name, maximum, ret_file, err);
-  return known < 0 ? known : 0;
+  if (lower_lookup (source, directory, &found, err) < 0)
+    return -err->code;
+  int dir_fd = lower_find_file (&found, name);
+  return dir_fd < 0 ? 0 : read_file (dir_fd, name, maximum, ret_file, err);
 }
 
 static int create (int dir_fd, const char *name, const struct host_file *file, struct err *err)
@@ -181,41 +176,43 @@ static int create (int dir_fd, const char *name, const struct host_file *file, s
   return xattrs_apply (fd, -1, NULL, &file->xattrs, err);
 }
 
-/* Writes @file at @path below @private_fd. Directories that only the tree has are made like those;
- * no directory changes its times. Does nothing when the guest sees no such directory. @tree_fd is
- * -1 where the tree has no directory. */
-static int put_file (int tree_fd, int private_fd, const char *path, const struct host_file *file,
+/* Writes @file at @path below the private directory of @at. Directories that only the shared layers
+ * have are made like those; no directory changes its times. Does nothing when the guest sees no
+ * such directory. */
+static int put_file (const struct lower *at, const char *path, const struct host_file *file,
                      struct err *err)
 {
   size_t len = strcspn (path, "/");
   struct stat st;
 
-  if (fstat (private_fd, &st) < 0)
+  if (fstat (at->priv, &st) < 0)
     return err_errno (err, "stat a directory of the private layer");
   struct timespec times[2] = {st.st_atim, st.st_mtim};
   if (!path[len]) {
-    if (create (private_fd, path, file, err) < 0)
+    if (create (at->priv, path, file, err) < 0)
       return -err->code;
   } else {
     autofree char *name = xstrndup (path, len);
-    autoclose int tree_child = tree_fd < 0 ? -1 : fd_open_dir (tree_fd, name);
-    autoclose int child = fd_open_dir (private_fd, name);
-    bool made = child < 0;
+    autolower struct lower child = LOWER_NONE;
 
-    if (made && (errno != ENOENT || tree_child < 0))
+    if (lower_child (at, name, &child, err) < 0)
+      return -err->code;
+    bool made = child.priv < 0;
+    int like = lower_shared_top (&child);
+    if (made && like < 0)
       return 0;
-    if (made && (child = fd_make_dir (private_fd, name, 0700)) < 0)
+    if (made && (child.priv = fd_make_dir (at->priv, name, 0700)) < 0)
       return err_errno (err, "make the directory %s", name);
-    if (put_file (tree_child, child, path + len + 1, file, err) < 0 ||
-        (made && clone_directory_metadata (tree_child, child, err) < 0))
+    if (put_file (&child, path + len + 1, file, err) < 0 ||
+        (made && clone_directory_metadata (like, child.priv, err) < 0))
       return err_wrap (err, "%s", name);
   }
-  if (futimens (private_fd, times) < 0)
+  if (futimens (at->priv, times) < 0)
     return err_errno (err, "set the times of a directory");
   return 0;
 }
 
-static int write_empty (const struct layers *source, const struct layers *clone, const char *path,
+static int write_empty (const struct lower *source, const struct lower *clone, const char *path,
                         struct err *err)
 {
   const char *slash = strrchr (path, '/');
@@ -227,10 +224,10 @@ static int write_empty (const struct layers *source, const struct layers *clone,
   if (!file.source && strcmp (path, "/etc/machine-id") != 0)
     return 0;
   file.text = "";
-  return put_file (clone->tree_fd, clone->private_fd, path + 1, &file, err);
+  return put_file (clone, path + 1, &file, err);
 }
 
-int host_identity_write (const struct layers *source, const struct layers *clone,
+int host_identity_write (const struct lower *source, const struct lower *clone,
                          const struct clone_policy *policy, const char *hostname, struct err *err)
 {
   static const char standard[] = "127.0.0.1\tlocalhost\n"
@@ -249,8 +246,8 @@ int host_identity_write (const struct layers *source, const struct layers *clone
       hosts_rewrite (hosts.source ? hosts.source : standard, name.source, hostname);
   name.text = name_text;
   hosts.text = hosts_text;
-  if (put_file (clone->tree_fd, clone->private_fd, "etc/hostname", &name, err) < 0 ||
-      put_file (clone->tree_fd, clone->private_fd, "etc/hosts", &hosts, err) < 0 ||
+  if (put_file (clone, "etc/hostname", &name, err) < 0 ||
+      put_file (clone, "etc/hosts", &hosts, err) < 0 ||
       write_empty (source, clone, "/etc/machine-id", err) < 0)
     return -err->code;
   for (size_t i = 0; i < policy->empty.count; i++)
@@ -261,28 +258,30 @@ int host_identity_write (const struct layers *source, const struct layers *clone
 }
 
 /* The directory /etc of the private layer; one made whole in @txn_fd when only the tree has it. */
-static int open_private_etc (const struct layers *guest, int txn_fd, int *ret_fd, struct err *err)
+static int open_private_etc (const struct lower *guest, int txn_fd, int *ret_fd, struct err *err)
 {
+  autolower struct lower etc = LOWER_NONE;
   struct stat st;
 
-  *ret_fd = fd_open_dir (guest->private_fd, "etc");
+  *ret_fd = fd_open_dir (guest->priv, "etc");
   if (*ret_fd >= 0)
     return 0;
-  if (errno != ENOENT || fstat (guest->private_fd, &st) < 0)
+  if (errno != ENOENT || fstat (guest->priv, &st) < 0)
     return err_errno (err, "open etc of the private layer");
-  autoclose int tree_etc = fd_open_dir (guest->tree_fd, "etc");
-  if (tree_etc < 0)
-    return err_errno (err, "open etc of the tree");
+  if (lower_child (guest, "etc", &etc, err) < 0)
+    return -err->code;
+  if (lower_shared_top (&etc) < 0)
+    return err_code (err, ENOENT, "the guest has no directory etc");
   if (fd_remove_tree (txn_fd, "etc", err) < 0)
     return -err->code;
   autoclose int etc_fd = fd_make_dir (txn_fd, "etc", 0700);
   if (etc_fd < 0)
     return err_errno (err, "make the directory etc");
-  if (clone_directory_metadata (tree_etc, etc_fd, err) < 0)
+  if (clone_directory_metadata (lower_shared_top (&etc), etc_fd, err) < 0)
     return -err->code;
   struct timespec times[2] = {st.st_atim, st.st_mtim};
-  if (fd_rename (txn_fd, "etc", guest->private_fd, "etc", RENAME_NOREPLACE) < 0 ||
-      futimens (guest->private_fd, times) < 0 || fsync (guest->private_fd) < 0)
+  if (fd_rename (txn_fd, "etc", guest->priv, "etc", RENAME_NOREPLACE) < 0 ||
+      futimens (guest->priv, times) < 0 || fsync (guest->priv) < 0)
     return err_errno (err, "move etc to the private layer");
   *ret_fd = steal_fd (&etc_fd);
   return 0;
@@ -290,7 +289,7 @@ static int open_private_etc (const struct layers *guest, int txn_fd, int *ret_fd
 
 /* Puts @file, with the contents @text, in place of etc/@name: a new inode, made in @txn_fd, as what
  * is there may be shared. Does nothing when that has these contents, or there is no such file. */
-static int replace_file (const struct layers *guest, int txn_fd, const char *name,
+static int replace_file (const struct lower *guest, int txn_fd, const char *name,
                          struct host_file *file, const char *text, struct err *err)
 {
   autoclose int etc_fd = -1;
@@ -308,7 +307,7 @@ static int replace_file (const struct layers *guest, int txn_fd, const char *nam
   return 0;
 }
 
-int host_identity_rename (const struct layers *guest, int txn_fd, const char *old,
+int host_identity_rename (const struct lower *guest, int txn_fd, const char *old,
                           const char *hostname, struct err *err)
 {
   static const char space[] = " \t\r\n";

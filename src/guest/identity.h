@@ -6,6 +6,7 @@
 #define VG_GUEST_IDENTITY_H
 
 #include "guest/names.h"
+#include "tree/lower.h"
 #include "util/rules.h"
 
 struct clone_policy {
@@ -27,24 +28,18 @@ int clone_policy_load (struct clone_policy *ret_policy, struct err *err);
 /* Adds an exclude file (-X): patterns of util/rules.h, one a line, "#" comments. */
 int clone_policy_exclude (const char *path, struct clone_policy *policy, struct err *err);
 
-/* The two layers of a guest, or a template, which has no private one (-1). Borrowed. */
-struct layers {
-  int tree_fd;
-  int private_fd;
-};
-
-/* Writes the identity files of @clone, whose layers were cloned from @source with the rules of
- * @policy. A file keeps mode, owner and attributes of the source's; directories made in private
- * equal those of the tree, and none changes its times. Nothing is written for a guest that has no
- * directory /etc. */
-int host_identity_write (const struct layers *source, const struct layers *clone,
+/* Writes the identity files of @clone, whose layers were cloned from @source (a template has no
+ * private one) with the rules of @policy. A file keeps mode, owner and attributes of the source's;
+ * directories made in private equal those of the tree, and none changes its times. Nothing is
+ * written for a guest that has no directory /etc. */
+int host_identity_write (const struct lower *source, const struct lower *clone,
                          const struct clone_policy *policy, const char *hostname, struct err *err);
 
 /* Gives the guest itself, which is not mounted, the host name @hostname in place of @old: in
  * /etc/hosts, where @old stands for a loopback address, in /etc/mailname and, last, /etc/hostname,
  * each as a new file in the private layer. Can be repeated. @txn_fd is the guest's txn/. Nothing is
  * done when /etc/hostname has another name than @old. */
-int host_identity_rename (const struct layers *guest, int txn_fd, const char *old,
+int host_identity_rename (const struct lower *guest, int txn_fd, const char *old,
                           const char *hostname, struct err *err);
 
 /* A hosts file with @old_name replaced where it stands for a loopback address, and all else as it

@@ -2,6 +2,7 @@
 #include "guest.h"
 #include "rename.h"
 #include "settle.h"
+#include "thicken.h"
 #include "transaction.h"
 #include "tree/layer.h"
 
@@ -59,7 +60,8 @@ int guest_recover (struct vroot *root, struct guest *guest, struct err *err)
     return running < 0 ? running : rename_recover (root, guest, err);
   int ran = guest_has_run (guest, err);
   if (ran < 0 || (ran && guest_wait_gone (root, guest->name, err) < 0) ||
-      guest_sweep (guest, err) < 0 || finish_fold (root, guest, &report, err) < 0 ||
+      guest_sweep (guest, err) < 0 || thicken_recover (guest, err) < 0 ||
+      finish_fold (root, guest, &report, err) < 0 ||
       guest_settle_run (root, guest, &report, err) < 0)
     return -err->code;
   return rename_recover (root, guest, err);

@@ -103,12 +103,12 @@ static int replace_hostname (struct guest *guest, const char *old, const char *h
   const char *set;
 
   *ret_commented = false;
-  autoclose int tree_fd = fd_open_dir (guest->fd, "tree");
-  autoclose int private_fd = tree_fd < 0 ? -1 : fd_open_dir (guest->fd, "private");
-  autoclose int txn_fd = private_fd < 0 ? -1 : fd_open_dir (guest->fd, "txn");
+  autolower struct lower layers = LOWER_NONE;
+  autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
   if (txn_fd < 0)
-    return err_errno (err, "open the layers of guest %s", guest->name);
-  struct layers layers = {tree_fd, private_fd};
+    return err_errno (err, "open txn of guest %s", guest->name);
+  if (lower_open (guest->fd, /* with_private= */ true, &layers, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
   if (host_identity_rename (&layers, txn_fd, old, hostname, err) < 0)
     return err_wrap (err, "replace the host name in guest %s", guest->name);
   if (json_get_string (guest->config, "hostname", NULL, &set, err) < 0)

@@ -2,6 +2,7 @@
 #include "settle.h"
 #include "failed.h"
 #include "transaction.h"
+#include "tree/lower.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 
@@ -66,15 +67,17 @@ int guest_settle (struct vroot *root, struct guest *guest, const struct policy *
 int guest_unify_tree (struct vroot *root, struct guest *guest, const struct policy *policy,
                       bool dry_run, struct unify_report *report, struct err *err)
 {
-  autoclose int tree_fd = fd_open_dir (guest->fd, "tree");
+  autolower struct lower layers = LOWER_NONE;
   autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
 
-  if (tree_fd < 0 || txn_fd < 0)
-    return err_errno (err, "open tree and txn of guest %s", guest->name);
+  if (txn_fd < 0)
+    return err_errno (err, "open txn of guest %s", guest->name);
+  if (lower_open (guest->fd, /* with_private= */ false, &layers, err) < 0)
+    return err_wrap (err, "unify guest %s", guest->name);
   autoclose int temp_fd = fd_make_dir (txn_fd, "temp", 0700);
   if (temp_fd < 0)
     return err_errno (err, "make txn/temp of guest %s", guest->name);
-  if (unify_tree (root->store, policy, tree_fd, temp_fd, dry_run, report, err) < 0)
+  if (unify_tree (root->store, policy, layers.tree, layers.base, temp_fd, dry_run, report, err) < 0)
     return err_wrap (err, "unify guest %s", guest->name);
   return fd_remove_tree (txn_fd, "temp", err);
 }

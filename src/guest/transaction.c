@@ -2,6 +2,7 @@
 #include "transaction.h"
 #include "settle.h"
 #include "tree/clone.h"
+#include "tree/lower.h"
 #include "tree/overlay.h"
 #include "util/dirread.h"
 #include "util/fd.h"
@@ -33,23 +34,23 @@ int transaction_begin (struct vroot *root, struct guest *guest, struct err *err)
   return clone_directory_metadata (private, upper, err);
 }
 
-/* Below @upper: private, tree, and above them the layers @over. */
+/* Below @upper: private, tree, the base of a thin guest, and above them the layers @over. */
 static int mount_layers (struct guest *guest, const int *over, size_t over_count, int upper,
                          int work, const char *target, struct err *err)
 {
-  autoclose int private = fd_open_dir (AT_FDCWD, "private");
-  autoclose int tree = fd_open_dir (AT_FDCWD, "tree");
+  autolower struct lower layers = LOWER_NONE;
 
-  if (private < 0 || tree < 0)
-    return err_errno (err, "open the layers of guest %s", guest->name);
-  autofree int *lower = xcalloc (over_count + 2, sizeof *lower);
+  if (lower_open (AT_FDCWD, /* with_private= */ true, &layers, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  autofree int *lower = xcalloc (over_count + 3, sizeof *lower);
   for (size_t i = 0; i < over_count; i++)
     lower[i] = over[i];
-  lower[over_count] = private;
-  lower[over_count + 1] = tree;
+  lower[over_count] = layers.priv;
+  lower[over_count + 1] = layers.tree;
+  lower[over_count + 2] = layers.base;
   struct overlay overlay = {
       .lower_fds = lower,
-      .lower_count = over_count + 2,
+      .lower_count = over_count + (layers.base >= 0 ? 3 : 2),
       .upper_fd = upper,
       .work_fd = work,
       .volatile_mode = true,

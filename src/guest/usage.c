@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "usage.h"
+#include "tree/layer.h"
+#include "tree/lower.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 
@@ -12,7 +14,9 @@ struct usage_inode {
   bool counted; /* in union_bytes */
   /* Of the scan that goes on: */
   uint64_t names;
-  bool seen; /* apparent size counted */
+  bool touched;
+  bool of_base; /* with a name in the base of a thin guest */
+  bool seen;    /* apparent size counted */
 };
 
 void usage_map_release (struct usage_map *map)
@@ -74,19 +78,22 @@ int usage_map_load (struct vroot *root, struct usage_map *ret_map, struct err *e
 struct scan {
   struct usage_map *map;
   struct usage usage;
-  uint64_t *touched; /* owned: indices of the inodes with names != 0 */
+  uint64_t *touched; /* owned: indices of the inodes that are touched */
   size_t touched_count;
 };
 
-static void touch (struct scan *scan, size_t at, bool visible)
+static void touch (struct scan *scan, size_t at, bool of_base, bool visible)
 {
   struct usage_inode *inode = &scan->map->inodes[at];
 
-  if (inode->names++ == 0) {
+  inode->names += !of_base;
+  inode->of_base |= of_base;
+  if (!inode->touched) {
     if ((scan->touched_count & (scan->touched_count - 1)) == 0)
       scan->touched = xreallocarray (
           scan->touched, scan->touched_count ? scan->touched_count * 2 : 1, sizeof *scan->touched);
     scan->touched[scan->touched_count++] = at;
+    inode->touched = true;
   }
   if (!visible)
     return;
@@ -111,19 +118,20 @@ static int count_directory (struct scan *scan, int fd, struct err *err)
 }
 
 static int count_file (struct scan *scan, int dir_fd, const struct dirread_entry *entry,
-                       bool visible, struct err *err)
+                       bool of_base, bool visible, struct err *err)
 {
   const uint64_t *known = u64table_get (&scan->map->index, entry->ino);
   struct stat st;
 
-  if (known) {
-    touch (scan, *known, visible);
+  if (known && entry->type != DT_CHR) {
+    touch (scan, *known, of_base, visible);
     return 0;
   }
   if (fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_errno (err, "stat %s", entry->name);
   if (!S_ISDIR (st.st_mode))
-    touch (scan, (size_t) (add_inode (scan->map, &st) - scan->map->inodes), visible);
+    touch (scan, (size_t) (add_inode (scan->map, &st) - scan->map->inodes), of_base,
+           visible && !layer_is_whiteout (&st));
   return 0;
 }
 
@@ -148,7 +156,7 @@ static int scan_tree_entry (struct scan *scan, int tree_fd, int private_fd,
   autoclose int child = -1, over_child = -1;
 
   if (entry->type != DT_DIR)
-    return count_file (scan, tree_fd, entry, visible && !over, err);
+    return count_file (scan, tree_fd, entry, /* of_base= */ false, visible && !over, err);
   if (open_below (tree_fd, entry->name, &child, err) < 0)
     return -err->code;
   if (over && over->type == DT_DIR && open_below (private_fd, entry->name, &over_child, err) < 0)
@@ -162,7 +170,7 @@ static int scan_private_entry (struct scan *scan, int private_fd, const struct d
   autoclose int child = -1;
 
   if (entry->type != DT_DIR)
-    return count_file (scan, private_fd, entry, visible, err);
+    return count_file (scan, private_fd, entry, /* of_base= */ false, visible, err);
   const struct dirread_entry *under = dirlist_find (tree, entry->name);
   if (under && under->type == DT_DIR)
     return 0; /* went with the tree's */
@@ -193,6 +201,51 @@ static int scan_pair (struct scan *scan, int tree_fd, int private_fd, bool visib
   return 0;
 }
 
+/* What a thin guest shows of its base. */
+static int scan_base (struct scan *scan, const struct lower *lower, struct err *err)
+{
+  autolowerlists struct lower_lists lists = {0};
+
+  if (lower_read (lower, &lists, err) < 0)
+    return -err->code;
+  const struct dirlist *const layers[] = {&lists.base, &lists.tree, &lists.priv};
+  for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
+    for (size_t k = 0; k < layers[i]->count; k++) {
+      const struct dirread_entry *entry = &layers[i]->items[k];
+      autolower struct lower child = LOWER_NONE;
+
+      if (entry->type != DT_DIR) {
+        if (i == 0 && count_file (scan, lower->base, entry, /* of_base= */ true,
+                                  /* visible= */ true, err) < 0)
+          return -err->code;
+        continue;
+      }
+      if (lower_child (lower, entry->name, &child, err) < 0) {
+        if (err->code != ENOENT)
+          return -err->code;
+        err_release (err); /* it went away */
+      } else if (child.base >= 0 && scan_base (scan, &child, err) < 0) {
+        return -err->code;
+      }
+    }
+  return 0;
+}
+
+/* That of a guest which is on its way out is not to be found, and none of it is the guest's own. */
+static int scan_base_of (struct scan *scan, int guest_fd, int tree_fd, int private_fd,
+                         struct err *err)
+{
+  autoclose int base_fd = -1;
+  int ret = tree_fd < 0 ? 0 : lower_open_base (guest_fd, tree_fd, &base_fd, err);
+
+  if (ret == -EUCLEAN)
+    err_release (err);
+  if (ret < 0 || base_fd < 0)
+    return ret == -EUCLEAN ? 0 : ret;
+  const struct lower lower = {.priv = private_fd, .tree = tree_fd, .base = base_fd};
+  return scan_base (scan, &lower, err);
+}
+
 /* The layers, and all else that lies in guests/NAME. */
 static int scan_guest (struct scan *scan, int guest_fd, struct err *err)
 {
@@ -202,6 +255,7 @@ static int scan_guest (struct scan *scan, int guest_fd, struct err *err)
   if (open_below (guest_fd, "tree", &tree_fd, err) < 0 ||
       open_below (guest_fd, "private", &private_fd, err) < 0 ||
       scan_pair (scan, tree_fd, private_fd, /* visible= */ true, err) < 0 ||
+      scan_base_of (scan, guest_fd, tree_fd, private_fd, err) < 0 ||
       count_directory (scan, guest_fd, err) < 0 || dirread_all (guest_fd, &list, err) < 0)
     return -err->code;
   for (size_t i = 0; i < list.count; i++) {
@@ -223,7 +277,7 @@ static void finish_scan (struct scan *scan)
   for (size_t i = 0; i < scan->touched_count; i++) {
     struct usage_inode *inode = &map->inodes[scan->touched[i]];
 
-    if (inode->links > inode->names + inode->in_store) {
+    if (inode->of_base || inode->links > inode->names + inode->in_store) {
       scan->usage.shared_bytes += inode->bytes;
     } else {
       scan->usage.own_bytes += inode->bytes;
@@ -235,6 +289,8 @@ static void finish_scan (struct scan *scan)
       map->union_bytes += inode->bytes;
     inode->counted = true;
     inode->names = 0;
+    inode->touched = false;
+    inode->of_base = false;
     inode->seen = false;
   }
 }

@@ -3,9 +3,10 @@
  * guests/NAME is shared_bytes + own_bytes.
  *
  * An inode is shared when another guest, a template, or a guest that was put aside has a name for
- * it: when it has more links than names in this guest, and one more for the store. Objects are
- * stat-ed once, by way of the store; trees cost their directories only. No locks are taken: figures
- * of a guest that changes meanwhile are those of some moment in between. */
+ * it: when it has more links than names in this guest, and one more for the store. What a thin
+ * guest shows of its base is the template's, and so shared. Objects are stat-ed once, by way of the
+ * store; trees cost their directories only. No locks are taken: figures of a guest that changes
+ * meanwhile are those of some moment in between. */
 #ifndef VG_GUEST_USAGE_H
 #define VG_GUEST_USAGE_H
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "find.h"
+#include "tree/layer.h"
+#include "tree/lower.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 
@@ -19,6 +21,13 @@ int pkg_layers_open (struct guest *guest, struct pkg_layers *ret_layers, struct 
     if (fd >= 0)
       layers.fds[layers.count++] = fd;
   }
+  int base = -1;
+  if (lower_open_base (guest->fd, layers.fds[layers.count - 1], &base, err) < 0) {
+    pkg_layers_close (&layers);
+    return err_wrap (err, "guest %s", guest->name);
+  }
+  if (base >= 0)
+    layers.fds[layers.count++] = base;
   *ret_layers = layers;
   return 0;
 }
@@ -34,14 +43,17 @@ void pkg_layers_close (struct pkg_layers *layers)
 }
 
 /* Is there anything at @path? Symlinks on the way, as /bin -> usr/bin, are followed as the guest
- * would where they stay in one layer. */
+ * would where they stay in one layer. A whiteout there, or on the way, hides what is below. */
 static bool has_path (const struct pkg_layers *layers, const char *path)
 {
   for (size_t i = 0; i < layers->count; i++) {
     autoclose int fd = fd_open_in_root (layers->fds[i], path, O_PATH, 0);
+    struct stat st;
 
     if (fd >= 0)
-      return true;
+      return fstat (fd, &st) == 0 && !layer_is_whiteout (&st);
+    if (errno == ENOTDIR)
+      return false;
   }
   return false;
 }
@@ -112,7 +124,8 @@ int pkg_has_lists (struct guest *guest, const struct pkg_driver *driver, struct 
     if (dirread_all (fd, &list, err) < 0)
       return err_wrap (err, "guest %s: %s", guest->name, driver->lists_dir);
     for (size_t k = 0; k < list.count; k++)
-      if (!driver->list_suffix || strstr (list.items[k].name, driver->list_suffix))
+      if (list.items[k].type != DT_CHR &&
+          (!driver->list_suffix || strstr (list.items[k].name, driver->list_suffix)))
         return 1;
   }
   return 0;

@@ -5,10 +5,11 @@
 
 #include "pkg/driver.h"
 
-/* The layers of a guest in which files are looked for, topmost first: private and tree of one that
- * is stopped or runs (what a running one has deleted is still in tree). */
+/* The layers of a guest in which files are looked for, topmost first: private, tree and, of a
+ * thin guest, its base, of one that is stopped or runs (what a running one has deleted is still in
+ * tree). */
 struct pkg_layers {
-  int fds[3]; /* owned; with txn/upper before them where that is there */
+  int fds[4]; /* owned; with txn/upper before them where that is there */
   size_t count;
 };
 int pkg_layers_open (struct guest *guest, struct pkg_layers *ret_layers, struct err *err);

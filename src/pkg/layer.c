@@ -3,6 +3,7 @@
 #include "tree/clone.h"
 #include "tree/fold.h"
 #include "tree/layer.h"
+#include "tree/lower.h"
 #include "unify/policy.h"
 #include "util/copy.h"
 #include "util/dirread.h"
@@ -11,25 +12,11 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-static int open_lower (struct guest *guest, struct lower *ret_lower, struct err *err)
-{
-  ret_lower->priv = fd_open_dir (guest->fd, "private");
-  ret_lower->tree = fd_open_dir (guest->fd, "tree");
-  if (ret_lower->priv < 0 || ret_lower->tree < 0)
-    return err_errno (err, "open the layers of guest %s", guest->name);
-  return 0;
-}
-
 /* Is there anything but a directory at @name? */
 static int refuse_other (const struct lower *lower, const char *name, struct err *err)
 {
-  const int layers[] = {lower->priv, lower->tree};
-  struct stat st;
-
-  for (size_t i = 0; i < 2; i++)
-    if (layers[i] >= 0 && fstatat (layers[i], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        !S_ISDIR (st.st_mode))
-      return err_code (err, ENOTDIR, "%s is no directory in the guest", name);
+  if (lower_find_file (lower, name) >= 0)
+    return err_code (err, ENOTDIR, "%s is no directory in the guest", name);
   return 0;
 }
 
@@ -54,7 +41,7 @@ static int make_path (int dir_fd, const char *path, struct lower *lower, struct 
 {
   size_t len = strcspn (path, "/");
   autofree char *name = xstrndup (path, len);
-  struct lower child = {-1, -1};
+  struct lower child = LOWER_NONE;
   struct stat st;
 
   if (fstat (dir_fd, &st) < 0)
@@ -65,7 +52,7 @@ static int make_path (int dir_fd, const char *path, struct lower *lower, struct 
     return err_wrap (err, "%s", path);
   lower_close (lower);
   *lower = child;
-  autoclose int like = fcntl (child.priv >= 0 ? child.priv : child.tree, F_DUPFD_CLOEXEC, 3);
+  autoclose int like = fcntl (lower_top (&child), F_DUPFD_CLOEXEC, 3);
   bool is_new = mkdirat (dir_fd, name, 0755) == 0;
   if (!is_new && errno != EEXIST)
     return err_errno (err, "make the directory %s", path);
@@ -91,15 +78,15 @@ static int make_in (struct guest *guest, const char *layer, const char *path,
 
   if (top_fd < 0)
     return err_errno (err, "open %s of guest %s", layer, guest->name);
-  if (open_lower (guest, ret_lower, err) < 0)
-    return -err->code;
+  if (lower_open (guest->fd, /* with_private= */ true, ret_lower, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
   int fd = make_path (top_fd, path, ret_lower, err);
   return fd < 0 ? err_wrap (err, "guest %s: %s", guest->name, layer) : fd;
 }
 
 int pkg_layer_directory (struct guest *guest, const char *path, struct err *err)
 {
-  autolower struct lower lower = {-1, -1};
+  autolower struct lower lower = LOWER_NONE;
   autoclose int txn_fd = fd_open_dir (guest->fd, "txn");
 
   if (txn_fd < 0)
@@ -178,6 +165,40 @@ static int fill_entry (int from_fd, int to_fd, const char *name, const struct fi
   return copy_inode (from_fd, name, &st, -1, NULL, to_fd, name, err);
 }
 
+/* The same from all that a guest shows of a directory. */
+static int fill_lower (const struct lower *lower, int to_fd, const struct filling *filling,
+                       struct err *err)
+{
+  autolowerlists struct lower_lists lists = {0};
+
+  if (lower_read (lower, &lists, err) < 0)
+    return -err->code;
+  const struct {
+    int fd;
+    const struct dirlist *list;
+  } layers[] = {{lower->priv, &lists.priv}, {lower->tree, &lists.tree}, {lower->base, &lists.base}};
+  for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
+    for (size_t k = 0; k < layers[i].list->count; k++) {
+      const struct dirread_entry *entry = &layers[i].list->items[k];
+      autolower struct lower child = LOWER_NONE;
+
+      if (entry->type != DT_DIR) {
+        if (fill_entry (layers[i].fd, to_fd, entry->name, filling, &no_rules, err) < 0)
+          return -err->code;
+        continue;
+      }
+      if (lower_child (lower, entry->name, &child, err) < 0)
+        return -err->code;
+      autoclose int to = fd_make_dir (to_fd, entry->name, 0755);
+      if (to < 0)
+        return err_errno (err, "make the directory %s", entry->name);
+      if (fill_lower (&child, to, filling, err) < 0 ||
+          clone_directory_metadata (lower_top (&child), to, err) < 0)
+        return err_wrap (err, "%s", entry->name);
+    }
+  return 0;
+}
+
 int pkg_layer_replace (struct guest *guest, const char *path, int from_fd, struct err *err)
 {
   autoclose int fd = pkg_layer_directory (guest, path, err);
@@ -215,7 +236,7 @@ int pkg_layer_remove (struct guest *guest, struct err *err)
 
 int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct err *err)
 {
-  autolower struct lower lower = {-1, -1};
+  autolower struct lower lower = LOWER_NONE;
   autoclose int fd = make_in (guest, "txn/upper", path, &lower, err);
 
   if (fd < 0)
@@ -223,9 +244,7 @@ int pkg_layer_catch (struct guest *guest, const char *path, bool empty, struct e
   if (empty)
     lower_close (&lower);
   const struct filling copies = {.copy = true};
-  if ((lower.priv >= 0 && fill (lower.priv, fd, &copies, &no_rules, err) < 0) ||
-      (lower.tree >= 0 && fill (lower.tree, fd, &copies, &no_rules, err) < 0) ||
-      make_opaque (fd, err) < 0)
+  if (fill_lower (&lower, fd, &copies, err) < 0 || make_opaque (fd, err) < 0)
     return err_wrap (err, "guest %s: %s", guest->name, path);
   return 0;
 }
@@ -350,7 +369,8 @@ int pkg_layer_take_packages (struct guest *guest, const char *path, const char *
   return 0;
 }
 
-/* Whiteouts in @upper for what @lower_fd has, and neither @layer nor @upper. */
+/* Whiteouts in @upper for what @lower_fd has, and neither @layer nor @upper. What a tree hides of
+ * its base gets one more, which changes nothing. */
 static int hide_stale (int lower_fd, int layer, int upper, struct err *err)
 {
   autodirlist struct dirlist list = {0};
@@ -372,7 +392,7 @@ static int hide_stale (int lower_fd, int layer, int upper, struct err *err)
 
 int pkg_layer_keep (struct guest *guest, const char *path, struct err *err)
 {
-  autolower struct lower lower = {-1, -1};
+  autolower struct lower lower = LOWER_NONE;
   autopolicy struct policy policy = {0};
   autorulesstate struct rules_state state = {0};
   autoclose int layer_top = fd_open_dir_beneath (guest->fd, "txn/layer");
@@ -389,7 +409,8 @@ int pkg_layer_keep (struct guest *guest, const char *path, struct err *err)
   const struct filling filling = {.rules = &policy.rules};
   if (fill (layer, upper, &filling, &state, err) < 0 ||
       (lower.priv >= 0 && hide_stale (lower.priv, layer, upper, err) < 0) ||
-      (lower.tree >= 0 && hide_stale (lower.tree, layer, upper, err) < 0))
+      (lower.tree >= 0 && hide_stale (lower.tree, layer, upper, err) < 0) ||
+      (lower.base >= 0 && hide_stale (lower.base, layer, upper, err) < 0))
     return err_wrap (err, "guest %s: %s", guest->name, path);
   return 0;
 }

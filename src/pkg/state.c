@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "state.h"
 #include "pkg/find.h"
+#include "tree/layer.h"
+#include "tree/lower.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
@@ -56,6 +58,17 @@ static int identify_shared (struct walk *walk, int dir_fd, const struct dirread_
   return 0;
 }
 
+static int is_whiteout (int dir_fd, const struct dirread_entry *entry, struct err *err)
+{
+  struct stat st;
+
+  if (entry->type != DT_CHR)
+    return 0;
+  if (fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", entry->name);
+  return layer_is_whiteout (&st);
+}
+
 /* One entry that is no directory: the object's inode where it is one, else its identity. */
 static int add_file (struct walk *walk, int dir_fd, const struct dirread_entry *entry,
                      struct err *err)
@@ -71,6 +84,10 @@ static int add_file (struct walk *walk, int dir_fd, const struct dirread_entry *
   }
   if (entry->type == DT_SOCK)
     return 0;
+  /* That it is one tells all. */
+  int whiteout = is_whiteout (dir_fd, entry, err);
+  if (whiteout)
+    return whiteout < 0 ? whiteout : 0;
   if (shared && identify_shared (walk, dir_fd, entry, &id, err) < 0)
     return -err->code;
   if (!shared && identity_of (walk->store->hasher, dir_fd, entry->name, IDENTITY_ANY_MTIME, &id,
@@ -182,19 +199,17 @@ static int add_packages (struct walk *walk, struct guest *guest, const struct pk
 static int add_layers (struct walk *walk, struct guest *guest, const char *const *paths,
                        struct err *err)
 {
-  static const char *const layers[] = {"private", "tree", NULL};
+  autolower struct lower layers = LOWER_NONE;
 
-  for (const char *const *layer = layers; *layer; layer++) {
-    autoclose int layer_fd = fd_open_dir (guest->fd, *layer);
-
-    if (layer_fd < 0)
-      return err_errno (err, "open %s of guest %s", *layer, guest->name);
+  if (lower_open (guest->fd, /* with_private= */ true, &layers, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  const int fds[] = {layers.priv, layers.tree, layers.base};
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0] && fds[i] >= 0; i++)
     for (const char *const *path = paths; *path; path++) {
       walk->by_inode = is_of_packages (*path);
-      if (add_path (walk, layer_fd, *path, err) < 0)
-        return err_wrap (err, "guest %s: %s", guest->name, *layer);
+      if (add_path (walk, fds[i], *path, err) < 0)
+        return err_wrap (err, "guest %s", guest->name);
     }
-  }
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "program.h"
 #include "pty.h"
 #include "resources.h"
+#include "tree/lower.h"
 #include "tree/overlay.h"
 #include "util/cgroup.h"
 #include "util/fd.h"
@@ -15,18 +16,20 @@ enum { SWEEP_TIMEOUT_MS = 10000 };
 /* The layers are opened anew, by the working directory: see overlay_enter_namespace. */
 static int mount_root (struct monitor *m, struct err *err)
 {
-  autoclose int private = fd_open_dir (AT_FDCWD, "private");
-  autoclose int tree = fd_open_dir (AT_FDCWD, "tree");
+  autolower struct lower layers = LOWER_NONE;
   autoclose int upper = m->start->trial ? fd_open_dir_beneath (AT_FDCWD, "txn/upper") : -1;
   autoclose int work = fd_open_dir_beneath (AT_FDCWD, m->start->trial ? "txn/work" : "work");
 
-  if (private < 0 || tree < 0 || work < 0 || (m->start->trial && upper < 0))
+  if (work < 0 || (m->start->trial && upper < 0))
     return err_errno (err, "open the layers of guest %s", m->name);
-  const int lower[] = {private, tree};
+  if (lower_open (AT_FDCWD, /* with_private= */ true, &layers, err) < 0)
+    return err_wrap (err, "guest %s", m->name);
+  const int lower[] = {layers.priv, layers.tree, layers.base};
+  const size_t shared = layers.base >= 0 ? 2 : 1;
   struct overlay overlay = {
-      .lower_fds = m->start->trial ? lower : &tree,
-      .lower_count = m->start->trial ? 2 : 1,
-      .upper_fd = m->start->trial ? upper : private,
+      .lower_fds = m->start->trial ? lower : lower + 1,
+      .lower_count = m->start->trial ? shared + 1 : shared,
+      .upper_fd = m->start->trial ? upper : layers.priv,
       .work_fd = work,
       .nodev = true,
   };

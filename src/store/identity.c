@@ -63,8 +63,10 @@ bool identity_can_share (const struct stat *st)
 {
   if (S_ISREG (st->st_mode))
     return st->st_size > 0;
-  return S_ISLNK (st->st_mode) || S_ISCHR (st->st_mode) || S_ISBLK (st->st_mode) ||
-         S_ISFIFO (st->st_mode);
+  /* A device 0/0 is a whiteout: it says something about its layer, and stands for no file. */
+  if (S_ISCHR (st->st_mode))
+    return st->st_rdev != 0;
+  return S_ISLNK (st->st_mode) || S_ISBLK (st->st_mode) || S_ISFIFO (st->st_mode);
 }
 
 static void add_u64 (struct hasher *hasher, uint64_t value)

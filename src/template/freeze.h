@@ -10,7 +10,7 @@
  * become hard links, those of its private layer are copied and published. @rules, which may be
  * NULL, say what is left out (CLONE_SKIP). EBUSY when the private layer is not clean. Files that
  * could not be shared are counted in the writer's report. */
-int freeze_layers (struct import *import, const struct layers *layers, const struct rules *rules,
+int freeze_layers (struct import *import, const struct lower *layers, const struct rules *rules,
                    struct err *err);
 
 #endif

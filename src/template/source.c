@@ -25,14 +25,13 @@ static int open_template (struct vroot *root, const char *text, struct build_sou
   }
   *ret_source = (struct build_source){
       .label = xasprintf ("template:%s", name),
-      .layers = {.tree_fd = template->tree_fd, .private_fd = -1},
+      .layers = {.priv = -1, .tree = template->tree_fd, .base = -1},
       .template = template->name,
       .generation = template->generation,
       .config = guest,
       .guest_fd = template->fd,
       .owner = template,
-      .private_fd = -1,
-      .tree_fd = -1,
+      .base_lock_fd = -1,
       .close_owner = close_template,
   };
   return 0;
@@ -71,12 +70,11 @@ void source_of_import (struct import *import, const char *method, struct build_s
 
   *ret_source = (struct build_source){
       .label = xasprintf ("%s:%s", method, source ? json_object_get_string (source) : ""),
-      .layers = {.tree_fd = import->tree_fd, .private_fd = -1},
+      .layers = {.priv = -1, .tree = import->tree_fd, .base = -1},
       .config = import->guest,
       .guest_fd = import->generation_fd,
       .owner = import,
-      .private_fd = -1,
-      .tree_fd = -1,
+      .base_lock_fd = -1,
       .close_owner = keep_import,
   };
 }

@@ -74,12 +74,10 @@ static int renew_tree (struct import *import, struct err *err)
 int stage_take (struct import *import, struct guest *guest, const struct rules *rules,
                 struct err *err)
 {
-  autoclose int tree_fd = fd_open_dir (guest->fd, "tree");
-  autoclose int private_fd = fd_open_dir (guest->fd, "private");
-  struct layers layers = {tree_fd, private_fd};
+  autolower struct lower layers = LOWER_NONE;
 
-  if (tree_fd < 0 || private_fd < 0)
-    return err_errno (err, "open the layers of the staged guest");
+  if (lower_open (guest->fd, /* with_private= */ true, &layers, err) < 0)
+    return err_wrap (err, "the staged guest");
   if (renew_tree (import, err) < 0)
     return -err->code;
   return freeze_layers (import, &layers, rules, err);

@@ -4,15 +4,38 @@
 #include "util/fd.h"
 #include "util/lock.h"
 
-int template_list (struct vroot *root, struct names *ret_names, struct err *err)
+static int has_mark (int dir_fd, const char *mark, struct err *err)
+{
+  if (faccessat (dir_fd, mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return 1;
+  return errno == ENOENT ? 0 : err_errno (err, "look for templates/%s", mark);
+}
+
+int template_is_deleted (int name_fd, struct err *err)
+{
+  return has_mark (name_fd, TEMPLATE_DELETED, err);
+}
+
+int template_list (struct vroot *root, struct names *ret_names, struct names *ret_deleted,
+                   struct err *err)
 {
   autodirlist struct dirlist list = {0};
 
   if (dirread_all (root->templates_fd, &list, err) < 0)
     return err_wrap (err, "%s/templates", root->path);
-  for (size_t i = 0; i < list.count; i++)
-    if (list.items[i].type == DT_DIR)
+  for (size_t i = 0; i < list.count; i++) {
+    autofree char *mark = xasprintf ("%s/" TEMPLATE_DELETED, list.items[i].name);
+
+    if (list.items[i].type != DT_DIR)
+      continue;
+    int deleted = has_mark (root->templates_fd, mark, err);
+    if (deleted < 0)
+      return deleted;
+    if (!deleted)
       names_add (ret_names, list.items[i].name);
+    else if (ret_deleted)
+      names_add (ret_deleted, list.items[i].name);
+  }
   return 0;
 }
 
@@ -20,7 +43,7 @@ static int no_such_template (struct vroot *root, const char *name, struct err *e
 {
   autonames struct names existing = {0};
 
-  if (template_list (root, &existing, err) < 0)
+  if (template_list (root, &existing, NULL, err) < 0)
     return -err->code;
   if (!existing.count)
     return err_code (err, ERR_NO_GUEST,
@@ -40,8 +63,8 @@ static int no_such_template (struct vroot *root, const char *name, struct err *e
 
 /* It may be deleted, and made again, while we wait for the lock: then the name leads elsewhere, and
  * we begin again. */
-int template_lock (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
-                   int *ret_lock_fd, struct err *err)
+int template_lock_any (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
+                       int *ret_lock_fd, struct err *err)
 {
   autofree char *what = xasprintf ("template %s", name);
 
@@ -69,6 +92,21 @@ int template_lock (struct vroot *root, const char *name, enum lock_mode mode, in
     *ret_lock_fd = steal_fd (&lock_fd);
     return 0;
   }
+}
+
+int template_lock (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
+                   int *ret_lock_fd, struct err *err)
+{
+  autoclose int fd = -1, lock_fd = -1;
+
+  if (template_lock_any (root, name, mode, &fd, &lock_fd, err) < 0)
+    return -err->code;
+  int deleted = template_is_deleted (fd, err);
+  if (deleted)
+    return deleted < 0 ? deleted : no_such_template (root, name, err);
+  *ret_fd = steal_fd (&fd);
+  *ret_lock_fd = steal_fd (&lock_fd);
+  return 0;
 }
 
 /* The number that a directory name is, or 0. */
@@ -204,6 +242,15 @@ int template_check_new (struct vroot *root, const char *name, struct err *err)
 {
   if (name_check (name, "template", err) < 0)
     return -err->code;
+  autofree char *mark = xasprintf ("%s/" TEMPLATE_DELETED, name);
+  int deleted = has_mark (root->templates_fd, mark, err);
+  if (deleted < 0)
+    return deleted;
+  if (deleted)
+    return err_code (err, EEXIST,
+                     "the template %s was deleted, and thin guests lie over what is left of it: "
+                     "choose another name, or make them full ones first (vguest NAMES thicken)",
+                     name);
   if (faccessat (root->templates_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
     return err_code (err, EEXIST,
                      "the template %s exists: choose another name, or remove it first with "
@@ -211,26 +258,5 @@ int template_check_new (struct vroot *root, const char *name, struct err *err)
                      name, name);
   if (errno != ENOENT)
     return err_errno (err, "look for %s/templates/%s", root->path, name);
-  return 0;
-}
-
-int template_delete (struct vroot *root, const char *name, struct gc_result *ret_freed,
-                     struct err *err)
-{
-  autoclose int fd = -1, lock_fd = -1;
-  autostaging struct staging staging = {.fd = -1};
-
-  if (name_check (name, "template", err) < 0 ||
-      template_lock (root, name, LOCK_EXCLUSIVE, &fd, &lock_fd, err) < 0)
-    return -err->code;
-  if (staging_make (root, "delete", &staging, err) < 0)
-    return -err->code;
-  if (renameat (root->templates_fd, name, staging.fd, name) < 0)
-    return err_errno (err, "move the template %s to staging", name);
-  if (staging_remove (&staging, err) < 0)
-    return err_wrap (err, "remove the template %s", name);
-  /* The note is for the case that others hold the store now. */
-  if (root_want_gc (root, err) < 0 || root_collect (root, /* force= */ true, ret_freed, err) < 0)
-    return err_wrap (err, "remove the objects that only the template %s used", name);
   return 0;
 }

@@ -3,6 +3,8 @@
  *
  *   templates/NAME/lock      shared by those who use a generation, exclusive to remove any
  *   templates/NAME/updating  held by the one who makes the next generation
+ *   templates/NAME/deleted   the template is not there any more, but thin guests lie over what is
+ *                            left of it
  *   templates/NAME/<generation>/{template.json,tree/}
  *
  * A template is made in staging and renamed into place as a whole, so one that can be seen is
@@ -63,14 +65,19 @@ int template_generations (int name_fd, struct generations *ret_generations, stru
 int template_lock (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
                    int *ret_lock_fd, struct err *err);
 
-/* The names of all templates, sorted. */
-int template_list (struct vroot *root, struct names *ret_names, struct err *err);
+/* The same for what is left of a deleted template as well. */
+int template_lock_any (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
+                       int *ret_lock_fd, struct err *err);
+
+/* Is the template open at @name_fd deleted? 1, 0 or negative. */
+#define TEMPLATE_DELETED "deleted"
+int template_is_deleted (int name_fd, struct err *err);
+
+/* The names of all templates, sorted; with those of deleted ones in @ret_deleted, if not NULL. */
+int template_list (struct vroot *root, struct names *ret_names, struct names *ret_deleted,
+                   struct err *err);
 
 /* Fails when @name is no name for a new template: EEXIST when there is one already. */
 int template_check_new (struct vroot *root, const char *name, struct err *err);
-
-/* Removes the template and the objects that only it used. Waits until nobody has it open. */
-int template_delete (struct vroot *root, const char *name, struct gc_result *ret_freed,
-                     struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
  * directories are independent of one another and several threads can work: linkat spends its time
  * waiting for locks in the file system's journal, two threads take half the time of one. */
 #include "clone.h"
+#include "layer.h"
 #include "util/copy.h"
 #include "util/dirread.h"
 #include "util/fd.h"
@@ -29,6 +30,7 @@ struct directory {
 struct cloner {
   const struct rules *rules;
   bool layer;   /* a private layer, which must not have forms of the overlay */
+  bool thin;    /* the own tree of a thin guest, whose forms are kept */
   int top_from; /* borrowed */
   int top_to;   /* borrowed */
   /* Makes @to_dir/NAME; no directories and no sockets. */
@@ -127,6 +129,13 @@ static int refuse_forms (int from_dir, const char *name, struct err *err)
   return 0;
 }
 
+static int keep_opaque (int from_fd, int to_fd, struct err *err)
+{
+  int opaque = layer_is_opaque (from_fd, err);
+
+  return opaque > 0 ? layer_set_opaque (to_fd, err) : opaque;
+}
+
 /* Makes what is in one directory; subdirectories are made empty, and their names put into
  * @subdirectories, each with its NUL. */
 static int fill (struct cloner *cloner, const struct directory *directory,
@@ -157,6 +166,8 @@ static int fill (struct cloner *cloner, const struct directory *directory,
   if (ret < 0)
     return ret;
   counts->directories++;
+  if (cloner->thin && keep_opaque (directory->from_fd, directory->to_fd, err) < 0)
+    return -err->code;
   if (directory->top)
     return 0;
   return clone_directory_metadata (directory->from_fd, directory->to_fd, err);
@@ -387,6 +398,20 @@ static int place_link (struct cloner *cloner, int from_dir, const struct dirread
   return err_errno (err, "link %s", entry->name);
 }
 
+/* Guests have whiteouts of their own: as links to one inode they would be too many some day. */
+static int place_thin (struct cloner *cloner, int from_dir, const struct dirread_entry *entry,
+                       int to_dir, struct err *err)
+{
+  struct stat st;
+
+  if (entry->type != DT_CHR)
+    return place_link (cloner, from_dir, entry, to_dir, err);
+  if (fstatat (from_dir, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", entry->name);
+  return layer_is_whiteout (&st) ? layer_whiteout (-1, NULL, to_dir, entry->name, err)
+                                 : place_link (cloner, from_dir, entry, to_dir, err);
+}
+
 /* A name that got one of the last links of an inode, whose partners did not: it joins them. */
 static int join_partners (void *data, int dir_fd, const struct dirread_entry *entry,
                           struct err *err)
@@ -412,13 +437,14 @@ static int join_partners (void *data, int dir_fd, const struct dirread_entry *en
   return 0;
 }
 
-int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
-                struct clone_counts *ret_counts, struct err *err)
+static int clone_links (int from_fd, int to_fd, const struct rules *rules, struct share *share,
+                        bool thin, struct clone_counts *ret_counts, struct err *err)
 {
   struct cloner cloner;
 
   cloner_init (&cloner, from_fd, to_fd, rules);
-  cloner.place = place_link;
+  cloner.thin = thin;
+  cloner.place = thin ? place_thin : place_link;
   cloner.share = share;
   int ret = run (&cloner, choose_threads (), err);
   if (ret == 0 && cloner.full.count) {
@@ -430,6 +456,18 @@ int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share 
     *ret_counts = cloner.counts;
   cloner_release (&cloner);
   return ret;
+}
+
+int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
+                struct clone_counts *ret_counts, struct err *err)
+{
+  return clone_links (from_fd, to_fd, rules, share, /* thin= */ false, ret_counts, err);
+}
+
+int clone_thin_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
+                     struct clone_counts *ret_counts, struct err *err)
+{
+  return clone_links (from_fd, to_fd, rules, share, /* thin= */ true, ret_counts, err);
 }
 
 static int open_partners (struct cloner *cloner, struct err *err)

@@ -25,6 +25,11 @@ struct clone_counts {
 int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
                 struct clone_counts *ret_counts, struct err *err);
 
+/* The same for the own tree of a thin guest (lower.h): whiteouts become whiteouts, with no link to
+ * those of @from_fd, and opaque directories stay that. */
+int clone_thin_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
+                     struct clone_counts *ret_counts, struct err *err);
+
 /* Copies a private layer: like clone_tree, but files get inodes of their own (reflinks where the
  * file system has them, holes kept), partners within the layer stay partners. The layer must be
  * clean: EBUSY when it has a whiteout or another form of the overlay. */

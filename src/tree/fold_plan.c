@@ -47,7 +47,12 @@ static int plan_to_private (struct plan *plan, struct level *level, const char *
                             const struct layer_entry *entry, const struct source *source,
                             struct err *err)
 {
-  const struct sink upper_itself = {.exists = true, .in_place = true, .stage_fd = -1};
+  const struct sink upper_itself = {
+      .exists = true,
+      .in_place = true,
+      .stage_fd = -1,
+      .base_fd = -1,
+  };
 
   if (level->priv.exists) {
     if (plan_put (plan, &level->priv, 'p', source, name, err) < 0)
@@ -189,7 +194,20 @@ static int stage_dir (struct plan *plan, const struct sink *parent, const char *
   } else {
     staged->fd = fd_make_dir (parent->stage_fd, name, 0700);
   }
-  return staged->fd < 0 ? err_errno (err, "make the directory %s in txn/fold", name) : 0;
+  if (staged->fd < 0)
+    return err_errno (err, "make the directory %s in txn/fold", name);
+  return 0;
+}
+
+/* A whole directory of the tree hides one that the base has there. */
+static int hide_base (const struct sink *parent, const char *name, int fd, struct err *err)
+{
+  struct stat st;
+
+  if (parent->base_fd < 0 || fstatat (parent->base_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+      !S_ISDIR (st.st_mode))
+    return 0;
+  return layer_set_opaque (fd, err) < 0 ? err_wrap (err, "%s in txn/fold", name) : 0;
 }
 
 /* The staged directory becomes the entry @name of its parent's sink, or is not wanted. */
@@ -219,6 +237,27 @@ static int place_dir (struct plan *plan, const struct sink *parent, char layer, 
   return plan_remove (plan, parent, layer, lower_fd, name, err);
 }
 
+/* The same for one that merges with the base: it goes when it says nothing that the base does not
+ * say as well. */
+static int place_merging (struct plan *plan, const struct level *level, const struct level *child,
+                          const struct layer_entry *entry, const char *name,
+                          const struct staged *staged, struct err *err)
+{
+  const struct sink *parent = &level->tree;
+  int at = parent->in_place ? plan->stage_fd : parent->stage_fd;
+  int differs = metadata_differs (child->lower.base, child->upper, &entry->st, err);
+
+  if (differs < 0)
+    return differs;
+  if (!differs) {
+    if (unlinkat (at, parent->in_place ? staged->name : name, AT_REMOVEDIR) == 0)
+      return 0;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+      return err_errno (err, "remove the staged directory %s", name);
+  }
+  return place_dir (plan, parent, 't', level->lower.tree, name, staged, /* keep= */ true, err);
+}
+
 /* In place, a directory of U goes when nothing is left in it, or loses the overlay's marks. */
 static void finish_upper_dir (struct plan *plan, const char *name, const struct layer_entry *entry,
                               bool stays, size_t steps_before)
@@ -239,7 +278,7 @@ static int plan_subdir (struct plan *plan, struct level *level, const char *name
                         const struct layer_entry *entry, struct rules_state *rules,
                         bool *ret_tree_has, bool *ret_priv_has, struct err *err)
 {
-  autolevel struct level child = {.upper = -1, .lower = {-1, -1}};
+  autolevel struct level child = {.upper = -1, .lower = LOWER_NONE};
   autostaged struct staged tree = {.fd = -1}, priv = {.fd = -1};
   bool same = false, tree_has = false, priv_has = false;
   size_t upper_steps = plan->journal.lists[1].len;
@@ -256,18 +295,24 @@ static int plan_subdir (struct plan *plan, struct level *level, const char *name
   child.tree = (struct sink){
       .exists = true,
       .in_place = same && level->tree.in_place && child.lower.tree >= 0,
+      .merges = same && level->tree.base_fd >= 0 && child.lower.tree < 0 && child.lower.base >= 0,
       .stage_fd = -1,
+      .base_fd = -1,
   };
   child.priv = (struct sink){
       .exists = level->priv.exists,
       .in_place = same && level->priv.in_place && child.lower.priv >= 0,
       .stage_fd = -1,
+      .base_fd = -1,
   };
   if (!child.tree.in_place) {
-    if (stage_dir (plan, &level->tree, name, &tree, err) < 0)
+    if (stage_dir (plan, &level->tree, name, &tree, err) < 0 ||
+        (!child.tree.merges && hide_base (&level->tree, name, tree.fd, err) < 0))
       return -err->code;
     child.tree.stage_fd = tree.fd;
   }
+  if (child.tree.in_place || child.tree.merges)
+    child.tree.base_fd = child.lower.base;
   if (child.priv.exists && !child.priv.in_place) {
     if (stage_dir (plan, &level->priv, name, &priv, err) < 0)
       return -err->code;
@@ -284,11 +329,16 @@ static int plan_subdir (struct plan *plan, struct level *level, const char *name
 
   /* A directory lives in the tree unless all that it holds is private; an empty one where the
    * policy shares. */
-  bool keep_tree = child.tree.in_place || tree_has || (class != FOLD_PRIVATE && !priv_has);
+  bool keep_tree =
+      child.tree.in_place || child.tree.merges || tree_has || (class != FOLD_PRIVATE && !priv_has);
   bool keep_priv = child.priv.in_place || priv_has || !keep_tree;
-  if (!child.tree.in_place &&
-      place_dir (plan, &level->tree, 't', level->lower.tree, name, &tree, keep_tree, err) < 0)
+  if (child.tree.merges) {
+    if (place_merging (plan, level, &child, entry, name, &tree, err) < 0)
+      return -err->code;
+  } else if (!child.tree.in_place && place_dir (plan, &level->tree, 't', level->lower.tree, name,
+                                                &tree, keep_tree, err) < 0) {
     return -err->code;
+  }
   if (child.priv.exists && !child.priv.in_place &&
       place_dir (plan, &level->priv, 'p', level->lower.priv, name, &priv, keep_priv, err) < 0)
     return -err->code;
@@ -342,25 +392,26 @@ static int open_layers (struct plan *plan, struct level *top, struct err *err)
   if (fd_remove_tree (plan->txn_fd, "fold", err) < 0)
     return -err->code;
   plan->stage_fd = fd_make_dir (plan->txn_fd, "fold", 0700);
-  plan->root.tree = fd_open_dir (guest_fd, "tree");
-  if (plan->options->commit)
-    plan->root.priv = fd_open_dir (guest_fd, "private");
   plan->upper_fd = plan->options->commit ? fd_open_dir (plan->txn_fd, "upper")
                                          : fd_open_dir (guest_fd, "private");
-  if (plan->stage_fd < 0 || plan->root.tree < 0 || plan->upper_fd < 0 ||
-      (plan->options->commit && plan->root.priv < 0))
+  top->upper = plan->upper_fd < 0 ? -1 : fd_open_dir (plan->upper_fd, ".");
+  if (plan->stage_fd < 0 || top->upper < 0)
     return err_errno (err, "open the layers of the guest");
-  top->upper = fd_open_dir (plan->upper_fd, ".");
-  top->lower.tree = fd_open_dir (plan->root.tree, ".");
-  top->lower.priv = plan->options->commit ? fd_open_dir (plan->root.priv, ".") : -1;
-  top->tree = (struct sink){.exists = true, .in_place = true, .stage_fd = -1};
+  if (lower_open (guest_fd, plan->options->commit, &plan->root, err) < 0 ||
+      lower_lookup (&plan->root, "", &top->lower, err) < 0)
+    return -err->code;
+  top->tree = (struct sink){
+      .exists = true,
+      .in_place = true,
+      .stage_fd = -1,
+      .base_fd = top->lower.base,
+  };
   top->priv = (struct sink){
       .exists = plan->options->commit,
       .in_place = plan->options->commit,
       .stage_fd = -1,
+      .base_fd = -1,
   };
-  if (top->upper < 0 || top->lower.tree < 0 || (plan->options->commit && top->lower.priv < 0))
-    return err_errno (err, "open the layers of the guest");
   return 0;
 }
 
@@ -380,7 +431,7 @@ static void plan_release (struct plan *plan)
 
 static int make_plan (struct plan *plan, struct err *err)
 {
-  autolevel struct level top = {.upper = -1, .lower = {-1, -1}};
+  autolevel struct level top = {.upper = -1, .lower = LOWER_NONE};
   struct layer_entry entry = {0};
   bool tree_has = false, priv_has = false;
 
@@ -405,7 +456,7 @@ int fold_plan (const struct fold_options *options, struct fold_counts *ret_count
       .txn_fd = -1,
       .stage_fd = -1,
       .upper_fd = -1,
-      .root = {-1, -1},
+      .root = LOWER_NONE,
       .path = STRBUF_INIT (1 << 26),
   };
   autoerr struct err ignored = {0};

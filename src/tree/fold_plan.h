@@ -5,13 +5,20 @@
  * commit) private. A sink is in place when its layer already has the directory at this very path:
  * then changes of its entries become journal steps. Else it is staged: the directory is built in
  * txn/fold/ or in its staged parent, by links, and becomes visible with the step that puts the
- * topmost staged directory. Nothing in tree/ or private/ changes while planning. */
+ * topmost staged directory. Nothing in tree/ or private/ changes while planning.
+ *
+ * In a thin guest (lower.h) the tree has only what differs from its base. A directory that only the
+ * base has at this path is staged as one that merges with it: it gets what U changes, and goes when
+ * that is nothing. What is to be removed and is in the base becomes a whiteout, which is put like a
+ * file, and a new directory that would merge with one of the base is opaque. All else, renamed
+ * directories above all, is staged whole as in any guest, with links to files of the base. */
 #ifndef VG_TREE_FOLD_PLAN_H
 #define VG_TREE_FOLD_PLAN_H
 
 #include "tree/fold.h"
 #include "tree/journal.h"
 #include "tree/layer.h"
+#include "tree/lower.h"
 #include "util/dirread.h"
 
 struct plan {
@@ -22,6 +29,7 @@ struct plan {
   int upper_fd;                  /* owned: the root of U */
   struct lower root;             /* owned: the layers below U */
   uint64_t next_number;          /* of txn/fold/N */
+  uint64_t whiteout;             /* N + 1 of a whiteout in txn/fold, or 0 */
   struct journal_writer journal; /* owned; list 0: tree and private, list 1: U itself */
   struct u64table groups;        /* owned: inode of U with several names -> GROUP_* */
   struct u64table copies;        /* owned: metacopy inode of U -> N + 1 of its whole copy */
@@ -37,7 +45,9 @@ enum destination { TO_TREE, TO_PRIVATE, TO_NOWHERE };
 struct sink {
   bool exists; /* private has none when U is private itself */
   bool in_place;
+  bool merges;  /* staged, over a directory of the base at this very path */
   int stage_fd; /* borrowed or owned by the level; -1 when in place */
+  int base_fd;  /* borrowed: the directory of the base that this one merges with; or -1 */
 };
 
 /* The walk at one directory of U. */
@@ -87,7 +97,8 @@ int plan_source (struct plan *plan, struct level *level, const char *name,
 int plan_put (struct plan *plan, const struct sink *sink, char layer, const struct source *source,
               const char *name, struct err *err);
 
-/* A remove step where the sink is in place and has @name; @lower_fd is the layer's directory. */
+/* Takes @name out of the sink: a remove step where it is in place and has it, or a whiteout where
+ * the base has it; @lower_fd is the layer's directory. */
 int plan_remove (struct plan *plan, const struct sink *sink, char layer, int lower_fd,
                  const char *name, struct err *err);
 

@@ -6,6 +6,9 @@
 #include "util/fd.h"
 #include <inttypes.h>
 
+/* No file system that vguest runs on stops before. */
+enum { WHITEOUT_LINKS_MAX = 30000 };
+
 static void stage_name (uint64_t number, char *name, size_t size)
 {
   snprintf (name, size, "%" PRIu64, number);
@@ -17,7 +20,7 @@ static int copy_metacopy (struct plan *plan, struct level *level, const char *na
                           const struct layer_entry *entry, struct source *source, struct err *err)
 {
   uint64_t *number = u64table_put (&plan->copies, entry->st.st_ino, NULL);
-  autolower struct lower found = {-1, -1};
+  autolower struct lower found = LOWER_NONE;
   const struct lower *below = &level->lower;
   const char *data = name;
   char stage[24];
@@ -104,9 +107,48 @@ int plan_put (struct plan *plan, const struct sink *sink, char layer, const stru
   return 0;
 }
 
+/* A whiteout of @name in the sink, which merges with the base: the base has that name. */
+static int put_whiteout (struct plan *plan, const struct sink *sink, char layer, int lower_fd,
+                         const char *name, struct err *err)
+{
+  struct source source = {.dir_fd = plan->stage_fd};
+  char stage[24];
+  struct stat st;
+
+  if (sink->in_place && fstatat (lower_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+      layer_is_whiteout (&st))
+    return 0;
+  /* All of a plan are links to its first one. */
+  if (!plan->whiteout) {
+    stage_name (plan->next_number, stage, sizeof stage);
+    if (layer_whiteout (-1, NULL, plan->stage_fd, stage, err) < 0)
+      return err_wrap (err, "txn/fold");
+    plan->whiteout = ++plan->next_number;
+  }
+  stage_name (plan->whiteout - 1, stage, sizeof stage);
+  if (!sink->in_place)
+    return layer_whiteout (plan->stage_fd, stage, sink->stage_fd, name, err);
+  if (fstatat (plan->stage_fd, stage, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat txn/fold/%s", stage);
+  /* A full one: from here on another. */
+  if (st.st_nlink >= WHITEOUT_LINKS_MAX) {
+    plan->whiteout = 0;
+    return put_whiteout (plan, sink, layer, lower_fd, name, err);
+  }
+  source.name = stage;
+  source.ino = st.st_ino;
+  return plan_put (plan, sink, layer, &source, name, err);
+}
+
 int plan_remove (struct plan *plan, const struct sink *sink, char layer, int lower_fd,
                  const char *name, struct err *err)
 {
+  if (sink->base_fd >= 0) {
+    if (faccessat (sink->base_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+      return put_whiteout (plan, sink, layer, lower_fd, name, err);
+    if (errno != ENOENT)
+      return err_errno (err, "look for %s/%s in the base", strbuf_str (&plan->path), name);
+  }
   if (!sink->exists || !sink->in_place || lower_fd < 0)
     return 0;
   if (faccessat (lower_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
@@ -116,17 +158,40 @@ int plan_remove (struct plan *plan, const struct sink *sink, char layer, int low
   return 0;
 }
 
-static int copy_lower_dir (struct plan *plan, const struct lower *lower, const char *name,
-                           const struct sink *tree, const struct sink *priv, bool *ret_tree_has,
-                           bool *ret_priv_has, struct err *err);
+/* Where the copy of a directory below goes. */
+struct copy {
+  struct plan *plan;       /* borrowed */
+  const struct sink *tree; /* borrowed */
+  const struct sink *priv; /* borrowed */
+  bool *ret_tree_has;      /* borrowed */
+  bool *ret_priv_has;      /* borrowed */
+};
 
-/* One entry of one layer below, which U and the layer above it do not hide. */
-static int copy_lower_entry (int from_fd, const char *name, const struct sink *sink, bool *ret_has,
-                             struct err *err)
+static int copy_lower_dir (const struct copy *copy, const struct lower *lower, const char *name,
+                           struct err *err);
+
+/* The entries of one layer below that neither U nor a layer above hides. */
+static int copy_lower_list (const struct copy *copy, const struct lower *lower, int from_fd,
+                            const struct dirlist *list, const struct dirlist *upper_names,
+                            struct err *err)
 {
-  if (linkat (from_fd, name, sink->stage_fd, name, 0) < 0)
-    return err_errno (err, "link %s into txn/fold", name);
-  *ret_has = true;
+  bool is_private = from_fd == lower->priv;
+  const struct sink *sink = is_private ? copy->priv : copy->tree;
+
+  for (size_t i = 0; i < list->count; i++) {
+    const char *name = list->items[i].name;
+
+    if (upper_names && dirlist_find (upper_names, name))
+      continue;
+    if (list->items[i].type == DT_DIR) {
+      if (copy_lower_dir (copy, lower, name, err) < 0)
+        return -err->code;
+      continue;
+    }
+    if (linkat (from_fd, name, sink->stage_fd, name, 0) < 0)
+      return err_errno (err, "link %s into txn/fold", name);
+    *(is_private ? copy->ret_priv_has : copy->ret_tree_has) = true;
+  }
   return 0;
 }
 
@@ -135,70 +200,48 @@ int plan_copy_lower (struct plan *plan, const struct lower *lower,
                      const struct sink *priv, bool *ret_tree_has, bool *ret_priv_has,
                      struct err *err)
 {
-  autodirlist struct dirlist in_priv = {0}, in_tree = {0};
+  const struct copy copy = {plan, tree, priv, ret_tree_has, ret_priv_has};
   bool from_priv = lower->priv >= 0 && priv->exists && !priv->in_place;
-  bool from_tree = lower->tree >= 0 && !tree->in_place;
+  bool from_tree = lower_shared_top (lower) >= 0 && !tree->in_place && !tree->merges;
+  autolowerlists struct lower_lists lists = {0};
 
-  if ((from_priv || (from_tree && lower->priv >= 0)) &&
-      dirread_all (lower->priv, &in_priv, err) < 0)
+  if (!from_priv && !from_tree)
+    return 0;
+  if (lower_read (lower, &lists, err) < 0)
     return -err->code;
-  if (from_tree && dirread_all (lower->tree, &in_tree, err) < 0)
+  if (from_priv && copy_lower_list (&copy, lower, lower->priv, &lists.priv, upper_names, err) < 0)
     return -err->code;
-  for (size_t i = 0; from_priv && i < in_priv.count; i++) {
-    const struct dirread_entry *entry = &in_priv.items[i];
-    int ret;
-
-    if (upper_names && dirlist_find (upper_names, entry->name))
-      continue;
-    if (entry->type == DT_DIR)
-      ret = copy_lower_dir (plan, lower, entry->name, tree, priv, ret_tree_has, ret_priv_has, err);
-    else
-      ret = copy_lower_entry (lower->priv, entry->name, priv, ret_priv_has, err);
-    if (ret < 0)
-      return ret;
-  }
-  for (size_t i = 0; from_tree && i < in_tree.count; i++) {
-    const struct dirread_entry *entry = &in_tree.items[i];
-    int ret;
-
-    /* What private has was done above, or hides the tree's. */
-    if ((upper_names && dirlist_find (upper_names, entry->name)) ||
-        dirlist_find (&in_priv, entry->name))
-      continue;
-    if (entry->type == DT_DIR)
-      ret = copy_lower_dir (plan, lower, entry->name, tree, priv, ret_tree_has, ret_priv_has, err);
-    else
-      ret = copy_lower_entry (lower->tree, entry->name, tree, ret_tree_has, err);
-    if (ret < 0)
-      return ret;
-  }
+  if (from_tree &&
+      (copy_lower_list (&copy, lower, lower->tree, &lists.tree, upper_names, err) < 0 ||
+       copy_lower_list (&copy, lower, lower->base, &lists.base, upper_names, err) < 0))
+    return -err->code;
   return 0;
 }
 
-static int copy_lower_dir (struct plan *plan, const struct lower *lower, const char *name,
-                           const struct sink *tree, const struct sink *priv, bool *ret_tree_has,
-                           bool *ret_priv_has, struct err *err)
+static int copy_lower_dir (const struct copy *copy, const struct lower *lower, const char *name,
+                           struct err *err)
 {
-  autolower struct lower child = {-1, -1};
+  autolower struct lower child = LOWER_NONE;
   autoclose int tree_fd = -1, priv_fd = -1;
 
   if (lower_child (lower, name, &child, err) < 0)
     return -err->code;
-  if (child.tree >= 0 && (tree_fd = fd_make_dir (tree->stage_fd, name, 0700)) < 0)
+  int shared = lower_shared_top (&child);
+  if (shared >= 0 && (tree_fd = fd_make_dir (copy->tree->stage_fd, name, 0700)) < 0)
     return err_errno (err, "make the directory %s in txn/fold", name);
-  if (child.priv >= 0 && (priv_fd = fd_make_dir (priv->stage_fd, name, 0700)) < 0)
+  if (child.priv >= 0 && (priv_fd = fd_make_dir (copy->priv->stage_fd, name, 0700)) < 0)
     return err_errno (err, "make the directory %s in txn/fold", name);
-  struct sink child_tree = {.exists = true, .stage_fd = tree_fd};
-  struct sink child_priv = {.exists = priv->exists, .stage_fd = priv_fd};
+  struct sink child_tree = {.exists = true, .stage_fd = tree_fd, .base_fd = -1};
+  struct sink child_priv = {.exists = copy->priv->exists, .stage_fd = priv_fd, .base_fd = -1};
   bool ignored_tree = false, ignored_priv = false;
-  if (plan_copy_lower (plan, &child, NULL, &child_tree, &child_priv, &ignored_tree, &ignored_priv,
-                       err) < 0)
+  if (plan_copy_lower (copy->plan, &child, NULL, &child_tree, &child_priv, &ignored_tree,
+                       &ignored_priv, err) < 0)
     return -err->code;
-  if (child.tree >= 0 && clone_directory_metadata (child.tree, tree_fd, err) < 0)
+  if (shared >= 0 && clone_directory_metadata (shared, tree_fd, err) < 0)
     return err_wrap (err, "%s", name);
   if (child.priv >= 0 && clone_directory_metadata (child.priv, priv_fd, err) < 0)
     return err_wrap (err, "%s", name);
-  *ret_tree_has |= child.tree >= 0;
-  *ret_priv_has |= child.priv >= 0;
+  *copy->ret_tree_has |= shared >= 0;
+  *copy->ret_priv_has |= child.priv >= 0;
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 
 #define PROTATTR XATTR_OVERLAY "protattr"
+#define OPAQUE XATTR_OVERLAY "opaque"
 
 void layer_entry_release (struct layer_entry *entry)
 {
@@ -39,7 +40,7 @@ static int check_redirect (const char *name, const char *redirect, size_t len, s
 static int read_forms (const char *name, const struct xattrs *xattrs, struct layer_entry *entry,
                        struct err *err)
 {
-  const struct xattr *opaque = xattrs_find (xattrs, XATTR_OVERLAY "opaque");
+  const struct xattr *opaque = xattrs_find (xattrs, OPAQUE);
   const struct xattr *redirect = xattrs_find (xattrs, XATTR_OVERLAY "redirect");
   bool is_dir = S_ISDIR (entry->st.st_mode);
 
@@ -67,7 +68,7 @@ int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_ent
 
   if (fstatat (dir_fd, name, &entry.st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", name);
-  if (S_ISCHR (entry.st.st_mode) && entry.st.st_rdev == makedev (0, 0)) {
+  if (layer_is_whiteout (&entry.st)) {
     entry.whiteout = true;
   } else {
     if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
@@ -115,85 +116,35 @@ int layer_copy_protattr (int from_fd, int from_dir, const char *from, int to_fd,
   return ret < 0 ? err_errno (err, "set the protection flags of a file") : 0;
 }
 
-void lower_close (struct lower *lower)
+bool layer_is_whiteout (const struct stat *st)
 {
-  int saved = errno;
-
-  if (lower->priv >= 0)
-    close (lower->priv);
-  if (lower->tree >= 0)
-    close (lower->tree);
-  lower->priv = lower->tree = -1;
-  errno = saved;
+  return S_ISCHR (st->st_mode) && st->st_rdev == makedev (0, 0);
 }
 
-enum kind { KIND_NONE, KIND_DIR, KIND_OTHER };
-
-static enum kind kind_of (int dir_fd, const char *name)
+int layer_is_opaque (int dir_fd, struct err *err)
 {
-  struct stat st;
+  char value[2];
+  ssize_t len = fgetxattr (dir_fd, OPAQUE, value, sizeof value);
 
-  if (dir_fd < 0 || fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return KIND_NONE;
-  return S_ISDIR (st.st_mode) ? KIND_DIR : KIND_OTHER;
+  if (len < 0 && errno != ENODATA && errno != ERANGE)
+    return err_errno (err, "read whether a directory is opaque");
+  return len == 1 && value[0] == 'y';
 }
 
-int lower_child (const struct lower *lower, const char *name, struct lower *ret_child,
-                 struct err *err)
+int layer_set_opaque (int dir_fd, struct err *err)
 {
-  autolower struct lower child = {-1, -1};
-  enum kind priv = kind_of (lower->priv, name);
-
-  if (priv == KIND_DIR && (child.priv = fd_open_dir (lower->priv, name)) < 0)
-    return err_errno (err, "open the directory %s of private", name);
-  if (priv != KIND_OTHER && kind_of (lower->tree, name) == KIND_DIR &&
-      (child.tree = fd_open_dir (lower->tree, name)) < 0)
-    return err_errno (err, "open the directory %s of the tree", name);
-  *ret_child = child;
-  child = (struct lower){-1, -1};
+  if (fsetxattr (dir_fd, OPAQUE, "y", 1, 0) < 0)
+    return err_errno (err, "mark a directory as opaque");
   return 0;
 }
 
-static int duplicate (int fd)
+int layer_whiteout (int from_fd, const char *from, int to_fd, const char *to, struct err *err)
 {
-  return fd < 0 ? -1 : fcntl (fd, F_DUPFD_CLOEXEC, 3);
-}
-
-int lower_lookup (const struct lower *root, const char *path, struct lower *ret_lower,
-                  struct err *err)
-{
-  autolower struct lower at = {duplicate (root->priv), duplicate (root->tree)};
-
-  if ((root->priv >= 0 && at.priv < 0) || (root->tree >= 0 && at.tree < 0))
-    return err_errno (err, "duplicate a descriptor");
-  while (*path) {
-    size_t len = strcspn (path, "/");
-
-    if (len) {
-      autofree char *name = xstrndup (path, len);
-      struct lower child = {-1, -1};
-
-      if (lower_child (&at, name, &child, err) < 0)
-        return -err->code;
-      lower_close (&at);
-      at = child;
-    }
-    path += len;
-    if (*path)
-      path++;
-  }
-  *ret_lower = at;
-  at = (struct lower){-1, -1};
+  if (from_fd >= 0 && linkat (from_fd, from, to_fd, to, 0) == 0)
+    return 0;
+  if (from_fd >= 0 && errno != ENOENT && errno != EMLINK)
+    return err_errno (err, "link the whiteout %s", to);
+  if (mknodat (to_fd, to, S_IFCHR, makedev (0, 0)) < 0)
+    return err_errno (err, "make the whiteout %s", to);
   return 0;
-}
-
-int lower_find_file (const struct lower *lower, const char *name)
-{
-  enum kind priv = kind_of (lower->priv, name);
-
-  if (priv == KIND_OTHER)
-    return lower->priv;
-  if (priv == KIND_NONE && kind_of (lower->tree, name) == KIND_OTHER)
-    return lower->tree;
-  return -1;
 }

@@ -41,27 +41,17 @@ int layer_strip (int dir_fd, const char *name, struct err *err);
 int layer_copy_protattr (int from_fd, int from_dir, const char *from, int to_fd, int to_dir,
                          const char *to, struct err *err);
 
-/* The layers below an upper: a clean private over a tree. -1 where a layer has no directory. */
-struct lower {
-  int priv;
-  int tree;
-};
+/* A character device 0/0? */
+bool layer_is_whiteout (const struct stat *st);
 
-/* Both closed, both -1. */
-void lower_close (struct lower *lower);
-#define autolower __attribute__ ((cleanup (lower_close)))
+/* Does the directory open at @dir_fd hide what is below ("y")? Returns 1, 0 or negative. */
+int layer_is_opaque (int dir_fd, struct err *err);
 
-/* What the directory @name of @lower merges: a private file hides a directory of the tree. Both -1
- * when there is no directory. */
-int lower_child (const struct lower *lower, const char *name, struct lower *ret_child,
-                 struct err *err);
+/* Marks the directory as one that hides what is below. */
+int layer_set_opaque (int dir_fd, struct err *err);
 
-/* The directories at @path ("/a/b") below @root, merged as above. */
-int lower_lookup (const struct lower *root, const char *path, struct lower *ret_lower,
-                  struct err *err);
-
-/* Which layer shows the non-directory @name: the fd (borrowed), or -1 when none does or a directory
- * hides it. */
-int lower_find_file (const struct lower *lower, const char *name);
+/* Makes the whiteout @to: a link to the one at @from, or a new one when there is none (@from_fd -1)
+ * or it is full. */
+int layer_whiteout (int from_fd, const char *from, int to_fd, const char *to, struct err *err);
 
 #endif

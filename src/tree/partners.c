@@ -28,6 +28,15 @@ static bool has (int dir_fd, const char *name)
   return dir_fd >= 0 && faccessat (dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Has a layer over it the name, which is none of a directory? */
+static bool hides (const struct place *place, const char *name)
+{
+  for (size_t i = 0; i < PARTNERS_OVER; i++)
+    if (has (place->over[i], name))
+      return true;
+  return false;
+}
+
 /* Does the layer hide what is in this directory? Else its own directory is opened. */
 static int look_over (int over_fd, const char *name, int *ret_fd, struct err *err)
 {
@@ -58,7 +67,7 @@ static int walk_dir (const struct partners_walk *walk, const struct place *place
 static int walk_child (const struct partners_walk *walk, const struct place *place,
                        const char *name, struct strbuf *path, struct err *err)
 {
-  autoplace struct place child = {-1, {-1, -1}, -1};
+  autoplace struct place child = {-1, {-1, -1, -1}, -1};
 
   for (size_t i = 0; i < PARTNERS_OVER; i++) {
     int hidden = look_over (place->over[i], name, &child.over[i], err);
@@ -92,8 +101,7 @@ static int walk_dir (const struct partners_walk *walk, const struct place *place
         return -err->code;
       continue;
     }
-    if (!u64table_has (walk->inodes, entry->ino) || has (place->over[0], entry->name) ||
-        has (place->over[1], entry->name))
+    if (!u64table_has (walk->inodes, entry->ino) || hides (place, entry->name))
       continue;
     struct partner partner = {
         .ino = entry->ino,
@@ -111,8 +119,9 @@ static int walk_dir (const struct partners_walk *walk, const struct place *place
 
 int partners_each (const struct partners_walk *walk, struct err *err)
 {
-  struct place top = {walk->layer_fd, {walk->over_fds[0], walk->over_fds[1]}, walk->beside_fd};
+  struct place top = {.layer = walk->layer_fd, .beside = walk->beside_fd};
   autostrbuf struct strbuf path = STRBUF_INIT (PATH_LENGTH_MAX);
 
+  memcpy (top.over, walk->over_fds, sizeof top.over);
   return walk->inodes->count ? walk_dir (walk, &top, &path, err) : 0;
 }

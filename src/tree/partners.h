@@ -15,10 +15,10 @@ struct partner {
   bool known;           /* the layer beside has it as well */
 };
 
-enum { PARTNERS_OVER = 2 };
+enum { PARTNERS_OVER = 3 };
 
 struct partners_walk {
-  int layer_fd;                  /* borrowed: a tree, or a clean private layer */
+  int layer_fd;                  /* borrowed: a tree, its base, or a clean private layer */
   int over_fds[PARTNERS_OVER];   /* borrowed: the layers over it, upper layers or clean; or -1 */
   int beside_fd;                 /* borrowed: see struct partner; or -1 */
   const struct u64table *inodes; /* borrowed: the inodes that are looked for */

@@ -14,8 +14,8 @@ struct build {
   int undo_fd;               /* owned: undo/layer */
   int partners_fd;           /* owned: undo/partners */
   struct copies copies;      /* owned */
-  struct u64table inodes;    /* owned: of the tree; undo/layer has links to them, or copies */
-  bool tree_partners;        /* those may have partners */
+  struct u64table inodes; /* owned: of the tree or base; undo/layer has links to them, or copies */
+  bool tree_partners;     /* those may have partners */
   uint64_t private_partners; /* how many names that are not in undo/layer copied inodes have */
   bool has_whiteout;
   bool redirects_known;
@@ -124,15 +124,15 @@ static int put_file (struct build *build, int layer_fd, bool private, const char
 
 static int put_whiteout (struct build *build, int to_fd, const char *name, struct err *err)
 {
-  if (!build->has_whiteout && undo_whiteout (-1, NULL, build->layers.links_fd, WHITEOUT, err) < 0)
+  if (!build->has_whiteout && layer_whiteout (-1, NULL, build->layers.links_fd, WHITEOUT, err) < 0)
     return -err->code;
   build->has_whiteout = true;
-  return undo_whiteout (build->layers.links_fd, WHITEOUT, to_fd, name, err);
+  return layer_whiteout (build->layers.links_fd, WHITEOUT, to_fd, name, err);
 }
 
 static int put_metadata (const struct lower *old, int to_fd, struct err *err)
 {
-  if (clone_directory_metadata (undo_top (old), to_fd, err) < 0)
+  if (clone_directory_metadata (lower_top (old), to_fd, err) < 0)
     return -err->code;
   return old->priv < 0 ? 0 : layer_copy_protattr (old->priv, -1, NULL, to_fd, -1, NULL, err);
 }
@@ -142,7 +142,7 @@ static int put_whole (struct build *build, const struct lower *old, int to_fd, s
 static int put_whole_child (struct build *build, const struct lower *old, const char *name,
                             int to_fd, struct err *err)
 {
-  autolower struct lower child = {-1, -1};
+  autolower struct lower child = LOWER_NONE;
 
   if (lower_child (old, name, &child, err) < 0)
     return -err->code;
@@ -152,17 +152,14 @@ static int put_whole_child (struct build *build, const struct lower *old, const 
   return put_whole (build, &child, fd, err) < 0 ? err_wrap (err, "%s", name) : 0;
 }
 
-/* Entries of one layer; @hidden_by, which may be NULL, are those of the layer above it. */
+/* What one layer shows of a directory. */
 static int put_whole_layer (struct build *build, const struct lower *old, int layer_fd,
-                            const struct dirlist *list, const struct dirlist *hidden_by, int to_fd,
-                            struct err *err)
+                            const struct dirlist *list, int to_fd, struct err *err)
 {
   for (size_t i = 0; i < list->count; i++) {
     const struct dirread_entry *entry = &list->items[i];
     int ret;
 
-    if (hidden_by && dirlist_find (hidden_by, entry->name))
-      continue;
     if (entry->type == DT_DIR)
       ret = put_whole_child (build, old, entry->name, to_fd, err);
     else
@@ -177,12 +174,12 @@ static int put_whole_layer (struct build *build, const struct lower *old, int la
 /* The directory as it was with all that it had. */
 static int put_whole (struct build *build, const struct lower *old, int to_fd, struct err *err)
 {
-  autodirlist struct dirlist in_priv = {0}, in_tree = {0};
+  autolowerlists struct lower_lists lists = {0};
 
-  if ((old->priv >= 0 && dirread_all (old->priv, &in_priv, err) < 0) ||
-      (old->tree >= 0 && dirread_all (old->tree, &in_tree, err) < 0) ||
-      put_whole_layer (build, old, old->priv, &in_priv, NULL, to_fd, err) < 0 ||
-      put_whole_layer (build, old, old->tree, &in_tree, &in_priv, to_fd, err) < 0)
+  if (lower_read (old, &lists, err) < 0 ||
+      put_whole_layer (build, old, old->priv, &lists.priv, to_fd, err) < 0 ||
+      put_whole_layer (build, old, old->tree, &lists.tree, to_fd, err) < 0 ||
+      put_whole_layer (build, old, old->base, &lists.base, to_fd, err) < 0)
     return -err->code;
   return put_metadata (old, to_fd, err);
 }
@@ -191,19 +188,19 @@ static int put_whole (struct build *build, const struct lower *old, int to_fd, s
 static int put_old (struct build *build, const struct lower *old, const char *name,
                     const struct layer_entry *now, int to_fd, struct err *err)
 {
-  autolower struct lower child = {-1, -1};
+  autolower struct lower child = LOWER_NONE;
   int file_fd = lower_find_file (old, name);
 
   if (file_fd >= 0)
     return put_file (build, file_fd, file_fd == old->priv, name, to_fd, /* whole= */ false, err);
   if (lower_child (old, name, &child, err) < 0)
     return -err->code;
-  if (undo_top (&child) < 0)
+  if (lower_top (&child) < 0)
     return now->whiteout ? 0 : put_whiteout (build, to_fd, name, err);
   autoclose int fd = fd_make_dir (to_fd, name, 0700);
   if (fd < 0)
     return err_errno (err, "make the directory %s", name);
-  if (undo_set_opaque (fd, err) < 0 || put_whole (build, &child, fd, err) < 0)
+  if (layer_set_opaque (fd, err) < 0 || put_whole (build, &child, fd, err) < 0)
     return err_wrap (err, "%s", name);
   return 0;
 }
@@ -216,9 +213,9 @@ static int put_same (const struct lower *old, int upper_fd, int to_fd, struct er
   size_t len = 0;
   struct stat a, b;
 
-  if (fstat (undo_top (old), &a) < 0 || fstat (upper_fd, &b) < 0)
+  if (fstat (lower_top (old), &a) < 0 || fstat (upper_fd, &b) < 0)
     return err_errno (err, "stat a directory");
-  if (xattrs_read (undo_top (old), -1, NULL, /* with_overlay= */ false, &before, err) < 0 ||
+  if (xattrs_read (lower_top (old), -1, NULL, /* with_overlay= */ false, &before, err) < 0 ||
       xattrs_read (upper_fd, -1, NULL, /* with_overlay= */ false, &after, err) < 0)
     return -err->code;
   if (a.st_mode == b.st_mode && a.st_uid == b.st_uid && a.st_gid == b.st_gid &&
@@ -238,14 +235,14 @@ static int put_entry (struct build *build, int upper_fd, const char *name, bool 
                       const struct lower *old, int to_fd, struct err *err)
 {
   autolayerentry struct layer_entry now = {0};
-  autolower struct lower child = {-1, -1};
+  autolower struct lower child = LOWER_NONE;
 
   if (layer_read (upper_fd, name, x_whiteouts, &now, err) < 0)
     return -err->code;
   bool merges = S_ISDIR (now.st.st_mode) && !now.opaque && !now.redirect;
   if (merges && lower_child (old, name, &child, err) < 0)
     return -err->code;
-  if (!merges || undo_top (&child) < 0)
+  if (!merges || lower_top (&child) < 0)
     return put_old (build, old, name, &now, to_fd, err);
   autoclose int upper = fd_open_dir (upper_fd, name);
   autoclose int to = upper < 0 ? -1 : fd_make_dir (to_fd, name, 0700);
@@ -303,12 +300,13 @@ static int note_partner (void *data, const struct partner *partner, struct err *
   return 0;
 }
 
-static int put_partners_of (struct build *build, int layer_fd, int over_fd,
+/* @priv_fd and @tree_fd are layers over it, or -1. */
+static int put_partners_of (struct build *build, int layer_fd, int priv_fd, int tree_fd,
                             const struct u64table *inodes, struct err *err)
 {
   struct partners_walk walk = {
       .layer_fd = layer_fd,
-      .over_fds = {build->undo_fd, over_fd},
+      .over_fds = {build->undo_fd, priv_fd, tree_fd},
       .beside_fd = -1,
       .inodes = inodes,
       .visit = note_partner,
@@ -323,9 +321,11 @@ static int put_partners (struct build *build, struct err *err)
   const struct lower *root = &build->layers.root;
 
   if ((build->tree_partners &&
-       put_partners_of (build, root->tree, root->priv, &build->inodes, err) < 0) ||
+       put_partners_of (build, root->tree, root->priv, -1, &build->inodes, err) < 0) ||
+      (build->tree_partners && root->base >= 0 &&
+       put_partners_of (build, root->base, root->priv, root->tree, &build->inodes, err) < 0) ||
       (build->private_partners &&
-       put_partners_of (build, root->priv, -1, &build->copies.names, err) < 0))
+       put_partners_of (build, root->priv, -1, -1, &build->copies.names, err) < 0))
     return err_wrap (err, "look for hard-link partners");
   return 0;
 }
@@ -333,7 +333,7 @@ static int put_partners (struct build *build, struct err *err)
 int undo_build (int guest_fd, int entry_fd, struct err *err)
 {
   autobuild struct build build = {
-      .layers = {{-1, -1}, -1, -1, -1},
+      .layers = {LOWER_NONE, -1, -1, -1},
       .undo_fd = -1,
       .partners_fd = -1,
   };

@@ -5,6 +5,7 @@
 
 #include "tree/copies.h"
 #include "tree/layer.h"
+#include "tree/lower.h"
 #include "tree/undo.h"
 #include "util/xattr.h"
 
@@ -19,12 +20,6 @@ enum { UNDO_SAME_ATTRIBUTES = 'a', UNDO_SAME_TIME = 't', UNDO_SAME_MAX = 4 };
 /* More links than these are not made: an object needs some room. ext4 stops at 65000. */
 enum { UNDO_LINKS_MAX = 62000 };
 
-/* The topmost of the directories that merge there, or -1; borrowed. */
-static inline int undo_top (const struct lower *lower)
-{
-  return lower->priv >= 0 ? lower->priv : lower->tree;
-}
-
 /* The layers of the guest, and txn/ with an empty txn/undo-links. */
 struct undo_layers {
   struct lower root; /* owned */
@@ -38,12 +33,5 @@ int undo_layers_open (int guest_fd, struct undo_layers *ret_layers, struct err *
 int undo_layers_finish (struct undo_layers *layers, struct err *err);
 void undo_layers_release (struct undo_layers *layers);
 #define autoundolayers __attribute__ ((cleanup (undo_layers_release)))
-
-/* A link to a whiteout of the same layer, or a new one when there is none (@from_fd -1) or it is
- * full. */
-int undo_whiteout (int from_fd, const char *from, int to_fd, const char *to, struct err *err);
-
-/* Marks the directory as one that hides what is below. */
-int undo_set_opaque (int dir_fd, struct err *err);
 
 #endif

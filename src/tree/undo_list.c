@@ -59,17 +59,17 @@ static int list_dir (struct list *list, int undo_fd, const struct lower *now, st
 static int list_subdir (struct list *list, int undo_fd, const char *name, bool opaque,
                         const struct lower *now, bool is_file, struct err *err)
 {
-  autolower struct lower child = {-1, -1};
+  autolower struct lower child = LOWER_NONE;
   autoclose int fd = fd_open_dir (undo_fd, name);
 
   if (fd < 0)
     return err_errno (err, "open the directory %s", name);
   if (lower_child (now, name, &child, err) < 0)
     return -err->code;
-  bool is_dir = undo_top (&child) >= 0;
+  bool is_dir = lower_top (&child) >= 0;
   if (opaque || !is_dir)
     return tell (list, is_dir || is_file ? UNDO_REVERT : UNDO_RESTORE, name, true, err);
-  int differs = metadata_differs (fd, undo_top (&child), err);
+  int differs = metadata_differs (fd, lower_top (&child), err);
   if (differs < 0 || (differs && tell (list, UNDO_REVERT, name, true, err) < 0))
     return -err->code;
   size_t before = strbuf_push_name (&list->path, name);
@@ -82,7 +82,7 @@ static int list_entry (struct list *list, int undo_fd, const char *name, const s
                        struct err *err)
 {
   autolayerentry struct layer_entry entry = {0};
-  autolower struct lower child = {-1, -1};
+  autolower struct lower child = LOWER_NONE;
   int file_fd = lower_find_file (now, name);
 
   if (layer_read (undo_fd, name, /* x_whiteouts= */ false, &entry, err) < 0)
@@ -91,7 +91,7 @@ static int list_entry (struct list *list, int undo_fd, const char *name, const s
     return list_subdir (list, undo_fd, name, entry.opaque, now, file_fd >= 0, err);
   if (file_fd < 0 && lower_child (now, name, &child, err) < 0)
     return -err->code;
-  bool is_dir = undo_top (&child) >= 0;
+  bool is_dir = lower_top (&child) >= 0;
   if (entry.whiteout)
     return file_fd >= 0 || is_dir ? tell (list, UNDO_REMOVE, name, is_dir, err) : 0;
   if (file_fd < 0)
@@ -116,12 +116,12 @@ int undo_each_change (int guest_fd, int entry_fd, undo_visit_fn *visit, void *da
 {
   struct list list = {.visit = visit, .data = data, .path = STRBUF_INIT (PATH_LENGTH_MAX)};
   autoclose int undo_fd = fd_open_dir_beneath (entry_fd, "undo/layer");
-  autolower struct lower root = {-1, -1};
+  autolower struct lower root = LOWER_NONE;
 
-  root.tree = fd_open_dir (guest_fd, "tree");
-  root.priv = fd_open_dir (guest_fd, "private");
-  if (undo_fd < 0 || root.tree < 0 || root.priv < 0)
-    return err_errno (err, "open the undo layer and the layers of the guest");
+  if (undo_fd < 0)
+    return err_errno (err, "open the undo layer");
+  if (lower_open (guest_fd, /* with_private= */ true, &root, err) < 0)
+    return -err->code;
   int ret = list_dir (&list, undo_fd, &root, err);
   strbuf_release (&list.path);
   return ret;

@@ -83,11 +83,6 @@ static void note_inode (struct stage *stage, const struct stat *st)
   stage->inodes[*at].names++;
 }
 
-static bool is_whiteout (const struct stat *st)
-{
-  return S_ISCHR (st->st_mode) && st->st_rdev == 0;
-}
-
 static int note_inodes (struct stage *stage, int fd, struct err *err)
 {
   autodirlist struct dirlist list = {0};
@@ -109,7 +104,7 @@ static int note_inodes (struct stage *stage, int fd, struct err *err)
     }
     if (fstatat (fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
       return err_errno (err, "stat %s", name);
-    if (!is_whiteout (&st))
+    if (!layer_is_whiteout (&st))
       note_inode (stage, &st);
   }
   return 0;
@@ -195,7 +190,7 @@ static int each_partner (struct stage *stage, int dir_fd, const struct lower *no
   if (dirread_all (dir_fd, &list, err) < 0)
     return -err->code;
   for (size_t i = 0; i < list.count; i++) {
-    autolower struct lower child = {-1, -1};
+    autolower struct lower child = LOWER_NONE;
     const char *name = list.items[i].name;
 
     if (list.items[i].type != DT_DIR) {
@@ -239,13 +234,14 @@ static int note_taken (void *data, const struct partner *partner, struct err *er
   return 0;
 }
 
-/* Looks for the names of @inodes in a layer; @over_fd is another one that hides some, or -1. */
-static int find_names (struct stage *stage, int layer_fd, int over_fd,
+/* Looks for the names of @inodes in a layer; @priv_fd and @tree_fd are layers that hide some, or
+ * -1. */
+static int find_names (struct stage *stage, int layer_fd, int priv_fd, int tree_fd,
                        const struct u64table *inodes, struct err *err)
 {
   struct partners_walk walk = {
       .layer_fd = layer_fd,
-      .over_fds = {stage->undo_fd, over_fd},
+      .over_fds = {stage->undo_fd, priv_fd, tree_fd},
       .beside_fd = stage->partners_fd,
       .inodes = inodes,
       .visit = note_taken,
@@ -271,9 +267,11 @@ static int find_taken (struct stage *stage, struct err *err)
     if (joined->links > joined->names)
       u64table_put (joined->private ? &of_private : &of_tree, joined->ino, NULL);
   }
-  if (find_names (stage, root->tree, root->priv, &of_tree, err) < 0)
+  if (find_names (stage, root->tree, root->priv, -1, &of_tree, err) < 0 ||
+      (root->base >= 0 &&
+       find_names (stage, root->base, root->priv, root->tree, &of_tree, err) < 0))
     return -err->code;
-  return find_names (stage, root->priv, -1, &of_private, err);
+  return find_names (stage, root->priv, -1, -1, &of_private, err);
 }
 
 /* Adding a name to a directory changes its time, which is put back. */
@@ -314,7 +312,7 @@ static int open_upper_dir (int upper_fd, const char *name, const struct lower *n
     fd = fd_make_dir (upper_fd, name, 0700);
     if (fd < 0)
       return err_errno (err, "make the directory %s", name);
-    if (clone_directory_metadata (undo_top (now), fd, err) < 0 || times_put_back (&times, err) < 0)
+    if (clone_directory_metadata (lower_top (now), fd, err) < 0 || times_put_back (&times, err) < 0)
       return -err->code;
   }
   *ret_fd = steal_fd (&fd);
@@ -324,7 +322,7 @@ static int open_upper_dir (int upper_fd, const char *name, const struct lower *n
 /* The directory of the upper layer that the walk over partners/ is in. The fd, or negative. */
 static int open_upper_path (struct stage *stage, struct err *err)
 {
-  autolower struct lower now = {-1, -1};
+  autolower struct lower now = LOWER_NONE;
   const char *path = strbuf_str (&stage->path);
   autoclose int fd = fd_open_dir (stage->layers.upper_fd, ".");
 
@@ -333,7 +331,7 @@ static int open_upper_path (struct stage *stage, struct err *err)
   if (lower_lookup (&stage->layers.root, "", &now, err) < 0)
     return -err->code;
   while (*path) {
-    autolower struct lower child = {-1, -1};
+    autolower struct lower child = LOWER_NONE;
     size_t len = strcspn (path, "/");
     autofree char *name = xstrndup (path, len);
     int child_fd = -1;
@@ -345,7 +343,7 @@ static int open_upper_path (struct stage *stage, struct err *err)
     fd = child_fd;
     lower_close (&now);
     now = child;
-    child = (struct lower){-1, -1};
+    child = LOWER_NONE;
     path += len + (path[len] == '/');
   }
   return steal_fd (&fd);
@@ -404,7 +402,7 @@ static int read_same (int undo_fd, char same[UNDO_SAME_MAX + 1], struct err *err
 static int put_metadata (int undo_fd, const struct lower *now, int upper_fd, struct err *err)
 {
   char same[UNDO_SAME_MAX + 1];
-  int now_fd = undo_top (now);
+  int now_fd = lower_top (now);
   struct stat st;
 
   if (read_same (undo_fd, same, err) < 0)
@@ -428,13 +426,13 @@ static int put_dir (struct stage *stage, int undo_fd, const struct lower *now, i
 static int put_subdir (struct stage *stage, int undo_fd, const char *name, bool opaque,
                        const struct lower *now, int upper_fd, struct err *err)
 {
-  autolower struct lower child = {-1, -1};
+  autolower struct lower child = LOWER_NONE;
   autoclose int undo = fd_open_dir (undo_fd, name);
   autoclose int upper = undo < 0 ? -1 : fd_make_dir (upper_fd, name, 0700);
 
   if (upper < 0)
     return err_errno (err, "open or make the directory %s", name);
-  if ((opaque && undo_set_opaque (upper, err) < 0) ||
+  if ((opaque && layer_set_opaque (upper, err) < 0) ||
       (!opaque && lower_child (now, name, &child, err) < 0) ||
       put_dir (stage, undo, &child, upper, err) < 0)
     return err_wrap (err, "%s", name);
@@ -449,7 +447,7 @@ static int put_entry (struct stage *stage, int undo_fd, const char *name, const 
   if (layer_read (undo_fd, name, /* x_whiteouts= */ false, &entry, err) < 0)
     return -err->code;
   if (entry.whiteout)
-    return undo_whiteout (undo_fd, name, upper_fd, name, err);
+    return layer_whiteout (undo_fd, name, upper_fd, name, err);
   if (S_ISDIR (entry.st.st_mode))
     return put_subdir (stage, undo_fd, name, entry.opaque, now, upper_fd, err);
   return put_file (stage, undo_fd, name, &entry.st, upper_fd, err);
@@ -483,7 +481,7 @@ int undo_stage (int guest_fd, int entry_fd, const struct rules *rules, struct u6
                 struct err *err)
 {
   autostage struct stage stage = {
-      .layers = {{-1, -1}, -1, -1, -1},
+      .layers = {LOWER_NONE, -1, -1, -1},
       .undo_fd = -1,
       .partners_fd = -1,
       .rules = rules,

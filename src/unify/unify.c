@@ -2,6 +2,7 @@
 #include "unify.h"
 #include "dirtimes.h"
 #include "groups.h"
+#include "tree/lower.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
@@ -13,11 +14,14 @@ struct pass {
   struct store *store;         /* borrowed */
   const struct policy *policy; /* borrowed */
   int tree_fd;                 /* borrowed */
+  int base_fd;                 /* borrowed; -1: the tree is whole */
   int temp_fd;                 /* borrowed */
   bool dry_run;
   struct unify_report *report; /* borrowed */
   struct share share;          /* owned */
-  struct u64table inodes;      /* owned: of the tree; filled before the first file is shared */
+  struct u64table inodes;      /* owned: of the tree, with what of its base is seen; filled before
+                                  the first file is shared */
+  struct u64table of_base;     /* owned: those of the base alone */
   bool loaded;
   struct u64table groups; /* owned: old inode of a hard-link group -> 1: temp_fd has a link */
 };
@@ -25,6 +29,7 @@ struct pass {
 static void pass_release (struct pass *pass)
 {
   u64table_release (&pass->inodes);
+  u64table_release (&pass->of_base);
   u64table_release (&pass->groups);
   share_release (&pass->share);
 }
@@ -63,6 +68,34 @@ static int load_dir (struct pass *pass, int fd, struct strbuf *path, struct dirt
   return ret < 0 || !has_news ? ret : dirtimes_note (times, fd, strbuf_str (path), err);
 }
 
+/* The same of the base, where the tree does not hide it. */
+static int load_base (struct pass *pass, const struct lower *lower, struct err *err)
+{
+  autolowerlists struct lower_lists lists = {0};
+
+  if (lower_read (lower, &lists, err) < 0)
+    return -err->code;
+  const struct dirlist *const both[] = {&lists.tree, &lists.base};
+  for (size_t i = 0; i < 2; i++)
+    for (size_t k = 0; k < both[i]->count; k++) {
+      const struct dirread_entry *entry = &both[i]->items[k];
+      autolower struct lower child = LOWER_NONE;
+
+      if (entry->type != DT_DIR) {
+        if (i == 0)
+          continue;
+        u64table_put (&pass->inodes, entry->ino, NULL);
+        u64table_put (&pass->of_base, entry->ino, NULL);
+        continue;
+      }
+      if (lower_child (lower, entry->name, &child, err) < 0)
+        return -err->code;
+      if (child.base >= 0 && load_base (pass, &child, err) < 0)
+        return err_wrap (err, "%s", entry->name);
+    }
+  return 0;
+}
+
 static int load_tree (struct pass *pass, struct err *err)
 {
   if (pass->loaded)
@@ -70,7 +103,9 @@ static int load_tree (struct pass *pass, struct err *err)
   autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
   autodirtimes struct dirtimes times;
   dirtimes_start (&times);
-  if (load_dir (pass, pass->tree_fd, &path, &times, err) < 0)
+  const struct lower whole = {.priv = -1, .tree = pass->tree_fd, .base = pass->base_fd};
+  if (load_dir (pass, pass->tree_fd, &path, &times, err) < 0 ||
+      (pass->base_fd >= 0 && load_base (pass, &whole, err) < 0))
     return -err->code;
   if (!pass->dry_run && dirtimes_write (&times, pass->temp_fd, err) < 0)
     return -err->code;
@@ -108,6 +143,9 @@ static int share_file (struct pass *pass, int dir_fd, const char *name, unsigned
 
   if (load_tree (pass, err) < 0)
     return -err->code;
+  /* Its hard-link partners are in the base, where no name is ever replaced. */
+  if (u64table_has (&pass->of_base, st->st_ino))
+    return 0;
   if (identity_of (pass->store->hasher, dir_fd, name, flags, &id, NULL, err) < 0)
     return -err->code;
   if (S_ISREG (st->st_mode))
@@ -210,12 +248,13 @@ static int unify_dir (struct pass *pass, int fd, const struct rules_state *state
 }
 
 static void pass_start (struct pass *pass, struct store *store, const struct policy *policy,
-                        int tree_fd, int temp_fd, struct unify_report *report)
+                        int tree_fd, int base_fd, int temp_fd, struct unify_report *report)
 {
   *pass = (struct pass){
       .store = store,
       .policy = policy,
       .tree_fd = tree_fd,
+      .base_fd = base_fd,
       .temp_fd = temp_fd,
       .report = report,
   };
@@ -236,14 +275,14 @@ static int pass_end (struct pass *pass, int ret, struct err *err)
   return ret;
 }
 
-int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int temp_fd,
-                bool dry_run, struct unify_report *report, struct err *err)
+int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int base_fd,
+                int temp_fd, bool dry_run, struct unify_report *report, struct err *err)
 {
   autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
   autorulesstate struct rules_state state = {0};
   struct pass pass;
 
-  pass_start (&pass, store, policy, tree_fd, temp_fd, report);
+  pass_start (&pass, store, policy, tree_fd, base_fd, temp_fd, report);
   pass.dry_run = dry_run;
   rules_start (&policy->rules, FOLD_SHARED, &state);
   return pass_end (&pass, unify_dir (&pass, tree_fd, &state, &path, err), err);
@@ -270,13 +309,15 @@ static int visit_put (void *data, int dir_fd, const char *dir_path, const char *
 int unify_folded (struct store *store, const struct policy *policy, int guest_fd,
                   struct unify_report *report, struct err *err)
 {
-  autoclose int tree_fd = fd_open_dir (guest_fd, "tree");
   autoclose int temp_fd = -1;
   autoclose int txn_fd = fd_open_dir (guest_fd, "txn");
+  autolower struct lower layers = LOWER_NONE;
   struct pass pass;
 
-  if (tree_fd < 0 || txn_fd < 0 || (temp_fd = fd_make_dir (txn_fd, "temp", 0700)) < 0)
-    return err_errno (err, "open tree and txn/temp");
-  pass_start (&pass, store, policy, tree_fd, temp_fd, report);
+  if (lower_open (guest_fd, /* with_private= */ false, &layers, err) < 0)
+    return -err->code;
+  if (txn_fd < 0 || (temp_fd = fd_make_dir (txn_fd, "temp", 0700)) < 0)
+    return err_errno (err, "open txn/temp");
+  pass_start (&pass, store, policy, layers.tree, layers.base, temp_fd, report);
   return pass_end (&pass, fold_each_put (guest_fd, visit_put, &pass, err), err);
 }

@@ -36,13 +36,13 @@ void unify_report_add (struct unify_report *total, const struct unify_report *mo
 void unify_report_fail (struct unify_report *report, struct err *err);
 
 /* Unifies everything in the tree open at @tree_fd whose inode is not in the store yet: the pass
- * over a tree costs its directories, and the files that are news. Links are made by way of
- * @temp_fd, and the times of directories that change are noted there: after a crash unify_recover
- * puts them back. With @dry_run nothing is changed, and linked counts what would be. Counts are
- * added to
+ * over a tree costs its directories, and the files that are news. @base_fd is the base of a thin
+ * guest's tree (tree/lower.h), which is only looked at, or -1. Links are made by way of @temp_fd,
+ * and the times of directories that change are noted there: after a crash unify_recover puts them
+ * back. With @dry_run nothing is changed, and linked counts what would be. Counts are added to
  * @report. */
-int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int temp_fd,
-                bool dry_run, struct unify_report *report, struct err *err);
+int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int base_fd,
+                int temp_fd, bool dry_run, struct unify_report *report, struct err *err);
 
 /* Unifies what the fold of the guest @guest_fd has just put into the tree: between fold_apply and
  * fold_finish. */

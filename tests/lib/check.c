@@ -74,7 +74,8 @@ static struct seen *seen_put (struct check *check, const struct stat *st, const 
   if (!place->where) {
     *place = (struct seen){
         .ino = st->st_ino, .nlink = st->st_nlink, .tree = -1, .where = xstrdup (where)};
-    place->unshared = S_ISSOCK (st->st_mode) || (S_ISREG (st->st_mode) && st->st_size == 0);
+    place->unshared = S_ISSOCK (st->st_mode) || (S_ISREG (st->st_mode) && st->st_size == 0) ||
+                      (S_ISCHR (st->st_mode) && st->st_rdev == 0);
     check->seen_count++;
   }
   place->names++;
@@ -144,9 +145,26 @@ static int check_store (struct check *check, int root_fd, struct err *err)
   return 0;
 }
 
+/* What a layer may have of the overlay. @base_fd: of a thin guest's tree, or -1. */
+static int check_forms (struct check *check, const struct manifest *manifest, const char *what,
+                        int tree, int base_fd, struct err *err)
+{
+  automanifest struct manifest base = {0};
+
+  if (base_fd < 0) {
+    check->problems +=
+        layers_check_clean (manifest, what, /* allow_origin= */ tree < 0, check->out);
+    return 0;
+  }
+  if (manifest_read (base_fd, &base, err) < 0)
+    return err_wrap (err, "the base of %s", what);
+  check->problems += layers_check_thin (manifest, &base, what, check->out);
+  return 0;
+}
+
 /* A tree or, with @tree -1, a private layer. */
 static int check_layer (struct check *check, int parent_fd, const char *name, const char *what,
-                        int tree, struct err *err)
+                        int tree, int base_fd, struct err *err)
 {
   autoclose int fd = fd_open_dir (parent_fd, name);
   automanifest struct manifest manifest = {0};
@@ -155,7 +173,8 @@ static int check_layer (struct check *check, int parent_fd, const char *name, co
     return err_errno (err, "open %s", what);
   if (manifest_read (fd, &manifest, err) < 0)
     return err_wrap (err, "%s", what);
-  check->problems += layers_check_clean (&manifest, what, /* allow_origin= */ tree < 0, check->out);
+  if (check_forms (check, &manifest, what, tree, base_fd, err) < 0)
+    return -err->code;
   check->names += manifest.count;
   for (size_t i = 0; i < manifest.count; i++) {
     const struct manifest_entry *entry = &manifest.items[i];
@@ -296,8 +315,11 @@ static int check_guest (struct check *check, int parent_fd, const char *parent, 
   for (const char *const *part = parts; *part; part++)
     if (!dirlist_find (&list, *part) && strcmp (*part, "unify.policy") != 0)
       problem (check, "%s/%s is missing", what, *part);
-  if (check_layer (check, fd, "tree", tree, (int) check->trees++, err) < 0 ||
-      check_layer (check, fd, "private", private_layer, -1, err) < 0 ||
+  autoclose int base_fd = openat (fd, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (base_fd < 0 && dirlist_find (&list, "base"))
+    problem (check, "%s/base leads nowhere", what);
+  if (check_layer (check, fd, "tree", tree, (int) check->trees++, base_fd, err) < 0 ||
+      check_layer (check, fd, "private", private_layer, -1, -1, err) < 0 ||
       check_history (check, fd, what, err) < 0)
     return -err->code;
   check_empty (check, fd, "txn", txn);
@@ -337,7 +359,7 @@ static int check_template (struct check *check, int templates_fd, const char *na
       return err_errno (err, "open templates/%s/%s", name, generation);
     if (faccessat (generation_fd, "template.json", F_OK, 0) < 0)
       problem (check, "templates/%s/%s has no template.json", name, generation);
-    if (check_layer (check, generation_fd, "tree", what, (int) check->trees++, err) < 0)
+    if (check_layer (check, generation_fd, "tree", what, (int) check->trees++, -1, err) < 0)
       return -err->code;
   }
   return 0;

@@ -3,7 +3,8 @@
  *
  * Looked at: every object's name is its identity; every use of an object is a link in some tree
  * and nothing else links to it; no inode is in two trees unless it is an object; trees and private
- * layers hold no whiteouts or overlay attributes; nothing in a private layer is shared; no
+ * layers hold no whiteouts or overlay attributes, but the own tree of a thin guest those that hide
+ * something of its base; nothing in a private layer is shared; no
  * transaction, journal, staging directory or mount is left. Identities are made here once more
  * from the words of store/identity.h, without the program's own code. */
 #ifndef VG_TESTS_CHECK_H

@@ -14,13 +14,10 @@ static int print_view (const char *guest, struct err *err)
   if (layers_own_namespace (err) < 0)
     return -err->code;
   autoclose int guest_fd = open (guest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  autoclose int private_fd = guest_fd < 0 ? -1 : fd_open_dir (guest_fd, "private");
-  autoclose int tree_fd = guest_fd < 0 ? -1 : fd_open_dir (guest_fd, "tree");
-  int layers[2] = {private_fd, tree_fd};
 
-  if (private_fd < 0 || tree_fd < 0)
-    return err_errno (err, "open the layers of %s", guest);
-  if (layers_view (layers, 2, &manifest, err) < 0)
+  if (guest_fd < 0)
+    return err_errno (err, "open %s", guest);
+  if (layers_guest_view (guest_fd, -1, &manifest, err) < 0)
     return -err->code;
   manifest_print (&manifest, stdout);
   return 0;

@@ -39,6 +39,46 @@ int layers_view (const int *layer_fds, size_t count, struct manifest *ret_manife
   return ret;
 }
 
+/* -1 without an error when the guest is not thin. */
+static int open_base (int guest_fd, struct err *err)
+{
+  int fd = openat (guest_fd, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (fd < 0 && faccessat (guest_fd, "base", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return err_errno (err, "open the base of a thin guest");
+  return fd < 0 ? -1 : fd;
+}
+
+int layers_guest_view (int guest_fd, int over_fd, struct manifest *ret_manifest, struct err *err)
+{
+  autoclose int private_fd = fd_open_dir (guest_fd, "private");
+  autoclose int tree_fd = fd_open_dir (guest_fd, "tree");
+  autoclose int base_fd = open_base (guest_fd, err);
+  int layers[4];
+  size_t count = 0;
+
+  if (private_fd < 0 || tree_fd < 0)
+    return err_errno (err, "open the layers of a guest");
+  if (err->code)
+    return -err->code;
+  if (over_fd >= 0)
+    layers[count++] = over_fd;
+  layers[count++] = private_fd;
+  layers[count++] = tree_fd;
+  if (base_fd >= 0)
+    layers[count++] = base_fd;
+  return layers_view (layers, count, ret_manifest, err);
+}
+
+int layers_base (int guest_fd, struct manifest *ret_manifest, struct err *err)
+{
+  autoclose int base_fd = open_base (guest_fd, err);
+
+  if (base_fd < 0)
+    return -err->code;
+  return manifest_read (base_fd, ret_manifest, err) < 0 ? -err->code : 1;
+}
+
 static bool has_attribute (const struct manifest_entry *entry, const char *name)
 {
   autofree char *word = xasprintf (" trusted.overlay.%s=", name);
@@ -51,6 +91,48 @@ bool layers_is_whiteout (const struct manifest_entry *entry)
   if (S_ISCHR (entry->st.st_mode) && entry->st.st_rdev == 0)
     return true;
   return has_attribute (entry, "whiteout");
+}
+
+/* Does a directory above @path hide what the base has there? */
+static bool hidden_above (const struct manifest *manifest, const char *path)
+{
+  autofree char *above = xstrdup (path);
+
+  for (char *slash; (slash = strrchr (above, '/')) != NULL;) {
+    *slash = '\0';
+    const struct manifest_entry *entry = manifest_find (manifest, above);
+    if (entry && has_attribute (entry, "opaque"))
+      return true;
+  }
+  return false;
+}
+
+size_t layers_check_thin (const struct manifest *manifest, const struct manifest *base,
+                          const char *what, FILE *out)
+{
+  static const char *const never[] = {"redirect", "metacopy", "whiteout", "origin", "impure",
+                                      "nlink",    "uuid",     "protattr", "upper",  NULL};
+  size_t complaints = 0;
+
+  for (size_t i = 0; i < manifest->count; i++) {
+    const struct manifest_entry *entry = &manifest->items[i];
+    const struct manifest_entry *under = manifest_find (base, entry->path);
+    autofree char *path = printable (entry->path, strlen (entry->path));
+    bool whiteout = S_ISCHR (entry->st.st_mode) && entry->st.st_rdev == 0;
+    bool opaque = has_attribute (entry, "opaque");
+
+    if ((whiteout && !under) || (opaque && (!under || !S_ISDIR (under->st.st_mode))) ||
+        ((whiteout || opaque) && hidden_above (manifest, entry->path))) {
+      fprintf (out, "# %s: %s hides nothing of the base\n", what, path);
+      complaints++;
+    }
+    for (const char *const *name = never; *name; name++)
+      if (has_attribute (entry, *name)) {
+        fprintf (out, "# %s: %s has trusted.overlay.%s\n", what, path, *name);
+        complaints++;
+      }
+  }
+  return complaints;
 }
 
 size_t layers_check_clean (const struct manifest *manifest, const char *what, bool allow_origin,

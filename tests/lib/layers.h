@@ -15,8 +15,20 @@ int layers_own_namespace (struct err *err);
 int layers_view (const int *layer_fds, size_t count, struct manifest *ret_manifest,
                  struct err *err);
 
+/* The same for the guest @guest_fd: private, tree and, where it is thin, its base, with @over_fd,
+ * which may be -1, over them. */
+int layers_guest_view (int guest_fd, int over_fd, struct manifest *ret_manifest, struct err *err);
+
+/* The raw base of a thin guest, or, where there is none, 0. */
+int layers_base (int guest_fd, struct manifest *ret_manifest, struct err *err);
+
 /* Is the inode a whiteout: a character device 0/0, or a file with the whiteout attribute? */
 bool layers_is_whiteout (const struct manifest_entry *entry);
+
+/* The same for the own tree of a thin guest, over the base @base: whiteouts and opaque directories
+ * may be where the base has something to hide. */
+size_t layers_check_thin (const struct manifest *manifest, const struct manifest *base,
+                          const char *what, FILE *out);
 
 /* Complains on @out about everything in the raw layer @manifest that must not be in it: whiteouts
  * and the overlay's attributes. With @allow_origin, attributes that say nothing about what is

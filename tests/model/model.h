@@ -67,6 +67,7 @@ struct world {
   char *path; /* owned */
   int fd;
   struct store *store;
+  int staging;
   int guests[GUESTS]; /* guests/gN */
   struct policy policy;
 };
@@ -86,7 +87,8 @@ void world_release (struct world *world, bool remove);
 int world_policy (struct rng *rng, struct world *world, bool drops, struct err *err);
 /* Unifies the whole tree of a guest, as vhashify. */
 int world_unify (struct world *world, int guest, struct err *err);
-/* A tree and clones of it, private layers for all. @publish: the tree is unified before. */
+/* A tree and clones of it, private layers for all. @publish: the tree is unified before, and some
+ * or all clones may be thin. */
 int world_grow (struct rng *rng, struct world *world, unsigned entries, bool publish,
                 struct err *err);
 
@@ -120,6 +122,13 @@ manifest_path_fn world_drops;
 size_t world_check_layers (struct world *world, int guest, bool origin_allowed);
 size_t world_check_policy (struct world *world, int guest, const struct manifest *tree_before,
                            const struct manifest *private_before, bool commit);
+/* Is the guest thin? */
+bool world_thin (struct world *world, int guest);
+/* Makes it a full one. */
+int world_thicken (struct world *world, int guest, struct err *err);
+/* What thin guests lie over, as it lies there; nothing in a world without one. */
+int world_base (struct world *world, struct manifest *ret_manifest, struct err *err);
+
 /* check-root's checks. */
 size_t world_check_root (struct world *world);
 /* Objects in @before that are gone or changed. */

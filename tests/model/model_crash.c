@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stops commits, folds, unify and rollbacks before each of their changing system calls, one after
- * another, and lets recovery go on from there; then fails each call once with several errors.
- * Afterwards the guest is in the old state or the new one, and its history says which; all other
- * guests and every object are what they were, and nothing is left over.
+/* Stops commits, folds, unify, rollbacks and the making of full guests before each of their
+ * changing system calls, one after another, and lets recovery go on from there; then fails each
+ * call once with several errors. Afterwards the guest is in the old state or the new one, and its
+ * history says which; all other guests and every object are what they were, and nothing is left
+ * over.
  *
  *   model_crash [--seed N] [--seconds N] [--stage N] [--keep] [-v]
  *
@@ -16,9 +17,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum stage { STAGE_PLAN, STAGE_CARRY_OUT, STAGE_UNIFY, STAGE_ROLLBACK, STAGES };
+enum stage { STAGE_PLAN, STAGE_CARRY_OUT, STAGE_UNIFY, STAGE_ROLLBACK, STAGE_THICKEN, STAGES };
 
-static const char *const stage_names[] = {"plan", "carry out", "unify", "roll back"};
+static const char *const stage_names[] = {"plan", "carry out", "unify", "roll back", "thicken"};
 
 struct test {
   struct rng rng;
@@ -75,6 +76,8 @@ static int run_stage (const struct test *test, struct world *world, struct err *
     return guest_finish_fold (&root, &guest, &world->policy, &report, err);
   case STAGE_ROLLBACK:
     return undo_newest (world, 0, err);
+  case STAGE_THICKEN:
+    return world_thicken (world, 0, err);
   default:
     return guest_unify_tree (&root, &guest, &world->policy, /* dry_run= */ false, &report, err);
   }
@@ -86,7 +89,7 @@ static int recover (struct world *world, struct err *err)
   struct vroot root = undo_root (world);
   struct guest guest = undo_guest (world, 0);
 
-  return guest_recover (&root, &guest, err);
+  return guest_recover (&root, &guest, err) < 0 ? -err->code : staging_sweep (&root, err);
 }
 
 static const char *const layer_names[2] = {"tree", "private"};
@@ -310,7 +313,8 @@ static bool run_stages (struct test *test)
     return false;
   }
   for (enum stage stage = STAGE_PLAN; stage < STAGES; stage++) {
-    if (stage == STAGE_ROLLBACK && !test->commit)
+    if ((stage == STAGE_ROLLBACK && !test->commit) ||
+        (stage == STAGE_THICKEN && !world_thin (&test->world, 0)))
       continue;
     /* There is no time for all of them. */
     bool tried = test->only >= 0 ? (int) stage == test->only

@@ -28,6 +28,7 @@ struct run {
   struct rng rng;
   struct world world;
   struct manifest expected[GUESTS]; /* what each guest sees while nothing is done to it */
+  struct manifest base;             /* what thin guests lie over */
   bool all_unified;                 /* in this round: all guests may have other times now */
   unsigned operations;
 };
@@ -79,11 +80,7 @@ static const char *check_views (struct run *run, int guest, const struct manifes
       if (world_view (&run->world, i, rng_chance (&run->rng, 50), &now, err) < 0)
         return failed ("view", err);
     } else {
-      autoclose int private_fd = fd_open_dir (run->world.guests[i], "private");
-      autoclose int tree_fd = fd_open_dir (run->world.guests[i], "tree");
-      int layers[2] = {private_fd, tree_fd};
-
-      if (layers_view (layers, 2, &now, err) < 0)
+      if (layers_guest_view (run->world.guests[i], -1, &now, err) < 0)
         return failed ("view", err);
     }
     if (i == guest && folded)
@@ -187,6 +184,36 @@ static const char *undo (struct run *run, int guest, bool committed, const struc
   return undo_check (&run->rng, &run->world, guest, &run->expected[guest], after, err);
 }
 
+/* What thin guests lie over stays as it is, whatever is done to them. */
+static const char *check_base (struct run *run, struct err *err)
+{
+  automanifest struct manifest now = {0};
+
+  if (world_base (&run->world, &now, err) < 0)
+    return failed ("read the base", err);
+  return manifest_compare (&run->base, &now, "base", NULL, NULL, stdout) ? "the base changed"
+                                                                         : NULL;
+}
+
+/* A thin guest becomes a full one now and then, which changes nothing that is seen. */
+static const char *thicken (struct run *run, int guest, struct err *err)
+{
+  automanifest struct manifest before = {0};
+
+  if (!world_thin (&run->world, guest) || !rng_chance (&run->rng, 8))
+    return NULL;
+  if (world_view (&run->world, guest, true, &before, err) < 0)
+    return failed ("view", err);
+  if (world_thicken (&run->world, guest, err) < 0)
+    return failed ("thicken", err);
+  if (world_thin (&run->world, guest))
+    return "a guest stayed thin";
+  const char *bad = check_views (run, guest, &before, /* folded= */ false, "after thicken", err);
+  if (!bad && (world_check_layers (&run->world, guest, true) || world_check_root (&run->world)))
+    bad = "the layers are not as they should be after thicken";
+  return bad;
+}
+
 static const char *round_of (struct run *run, unsigned number, struct err *err)
 {
   int guest = (int) rng_below (&run->rng, GUESTS);
@@ -240,6 +267,10 @@ static const char *round_of (struct run *run, unsigned number, struct err *err)
   if (world_check_root (&run->world))
     return "check-root found something";
   bad = undo (run, guest, committed, &after, err);
+  if (!bad)
+    bad = thicken (run, guest, err);
+  if (!bad)
+    bad = check_base (run, err);
   if (bad)
     return bad;
   /* Times that the policy lets differ may have changed once. */
@@ -267,6 +298,8 @@ static const char *run_rounds (struct run *run, struct err *err)
   for (int i = 0; i < GUESTS; i++)
     if (world_view (&run->world, i, true, &run->expected[i], err) < 0)
       return failed ("view", err);
+  if (world_base (&run->world, &run->base, err) < 0)
+    return failed ("read the base", err);
   for (unsigned i = 0; i < options->rounds; i++) {
     const char *bad = round_of (run, i, err);
 
@@ -298,6 +331,7 @@ static int one_run (const struct options *options, uint64_t seed, unsigned *oper
   fflush (stdout);
   for (int i = 0; i < GUESTS; i++)
     manifest_release (&run.expected[i]);
+  manifest_release (&run.base);
   if (run.world.path)
     world_release (&run.world, !(bad && options->keep));
   return bad ? 1 : 0;

@@ -8,7 +8,8 @@
 
 struct vroot undo_root (const struct world *world)
 {
-  return (struct vroot){.path = world->path, .fd = world->fd, .store = world->store};
+  return (struct vroot){
+      .path = world->path, .fd = world->fd, .store = world->store, .staging_fd = world->staging};
 }
 
 struct guest undo_guest (const struct world *world, int guest)
@@ -31,8 +32,6 @@ static int layered_view (struct world *world, int guest, struct manifest *ret_vi
 {
   struct guest who = undo_guest (world, guest);
   autohistory struct history history = {0};
-  autoclose int private_fd = fd_open_dir (world->guests[guest], "private");
-  autoclose int tree_fd = fd_open_dir (world->guests[guest], "tree");
   const struct history_entry *entry = NULL;
 
   *ret_id = 0;
@@ -45,11 +44,10 @@ static int layered_view (struct world *world, int guest, struct manifest *ret_vi
     return 0;
   autoclose int entry_fd = history_open (&who, entry->id, err);
   autoclose int undo_fd = entry_fd < 0 ? -1 : fd_open_dir_beneath (entry_fd, "undo/layer");
-  int layers[3] = {undo_fd, private_fd, tree_fd};
-  if (undo_fd < 0 || private_fd < 0 || tree_fd < 0)
-    return err->code ? -err->code : err_errno (err, "open the layers of g%d", guest);
+  if (undo_fd < 0)
+    return err->code ? -err->code : err_errno (err, "open the undo layer of g%d", guest);
   *ret_id = entry->id;
-  return layers_view (layers, 3, ret_view, err);
+  return layers_guest_view (world->guests[guest], undo_fd, ret_view, err);
 }
 
 /* The number of differences; not in partners, and where @files not in directories' metadata. */

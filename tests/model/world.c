@@ -4,6 +4,7 @@
 #include "tree/overlay.h"
 #include "unify/unify.h"
 #include "guest/settle.h"
+#include "guest/thicken.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
@@ -21,6 +22,9 @@ static int open_parts (struct world *world, struct err *err)
     if (world->guests[i] < 0)
       return err_errno (err, "open guests/%s", name);
   }
+  world->staging = fd_open_dir (world->fd, "staging");
+  if (world->staging < 0)
+    return err_errno (err, "open staging");
   return store_open (world->fd, &world->store, err);
 }
 
@@ -132,6 +136,7 @@ void world_release (struct world *world, bool remove)
   if (world->store)
     store_close (world->store);
   policy_release (&world->policy);
+  cleanup_close (&world->staging);
   cleanup_close (&world->fd);
   char *slash = strrchr (world->path, '/');
   *slash = '\0';
@@ -175,10 +180,95 @@ int world_unify (struct world *world, int guest, struct err *err)
   return 0;
 }
 
+#define BASE "templates/t/1/tree"
+
+/* No template has any. */
+static int remove_sockets (int fd, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+  struct stat st;
+
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat a directory");
+  if (dirread_all (fd, &list, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < list.count; i++) {
+    const char *name = list.items[i].name;
+
+    if (list.items[i].type == DT_DIR) {
+      autoclose int child = fd_open_dir (fd, name);
+
+      if (child < 0)
+        return err_errno (err, "open %s", name);
+      if (remove_sockets (child, err) < 0)
+        return -err->code;
+    } else if (list.items[i].type == DT_SOCK && unlinkat (fd, name, 0) < 0) {
+      return err_errno (err, "remove %s", name);
+    }
+  }
+  struct timespec times[2] = {st.st_atim, st.st_mtim};
+  return futimens (fd, times) < 0 ? err_errno (err, "set times") : 0;
+}
+
+/* What was grown in g0 becomes the tree of a template. Its descriptor. */
+static int make_template (struct world *world, struct err *err)
+{
+  autoclose int templates = fd_open_dir (world->fd, "templates");
+  autoclose int name = templates < 0 ? -1 : fd_make_dir (templates, "t", 0700);
+  autoclose int generation = name < 0 ? -1 : fd_make_dir (name, "1", 0700);
+  autoclose int info =
+      generation < 0 ? -1 : fd_open (generation, "template.json", O_WRONLY | O_CREAT, 0600);
+
+  if (info < 0 || fd_rename (world->guests[0], "tree", generation, "tree", RENAME_NOREPLACE) < 0 ||
+      mkdirat (world->guests[0], "tree", 0755) < 0)
+    return err_errno (err, "make a template");
+  int fd = fd_open_dir (generation, "tree");
+  return fd < 0 ? err_errno (err, "open " BASE) : fd;
+}
+
+static int make_tree (struct world *world, int guest, int first, int tree_fd, bool thin, bool link,
+                      struct err *err)
+{
+  if (!thin)
+    return link ? link_all (first, tree_fd, err) : copy_all (first, tree_fd, err);
+  if (symlinkat ("../../" BASE, world->guests[guest], "base") < 0)
+    return err_errno (err, "make the link to a base");
+  return copy_top (first, tree_fd, err);
+}
+
+bool world_thin (struct world *world, int guest)
+{
+  return faccessat (world->guests[guest], "base", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int world_base (struct world *world, struct manifest *ret_manifest, struct err *err)
+{
+  autoclose int fd = fd_open_dir_beneath (world->fd, BASE);
+
+  if (fd < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "open " BASE);
+  return manifest_read (fd, ret_manifest, err);
+}
+
+int world_thicken (struct world *world, int guest, struct err *err)
+{
+  struct vroot root = {
+      .path = world->path,
+      .fd = world->fd,
+      .store = world->store,
+      .staging_fd = world->staging,
+  };
+  struct guest who = {.name = (char *) "guest", .fd = world->guests[guest], .lock_fd = -1};
+  struct clone_counts counts;
+
+  return guest_thicken (&root, &who, &counts, err);
+}
+
 int world_grow (struct rng *rng, struct world *world, unsigned entries, bool publish,
                 struct err *err)
 {
   autoclose int first = fd_open_dir (world->guests[0], "tree");
+  bool template = publish && rng_chance (rng, 60), all_thin = rng_chance (rng, 40);
 
   rng->raw = true;
   if (first < 0)
@@ -186,20 +276,23 @@ int world_grow (struct rng *rng, struct world *world, unsigned entries, bool pub
   grow_tree (rng, first, -1, entries, 4);
   if (publish && world_unify (world, 0, err) < 0)
     return -err->code;
+  if (template) {
+    close (first);
+    first = make_template (world, err);
+    if (first < 0 || remove_sockets (first, err) < 0)
+      return -err->code;
+  }
   for (int i = 0; i < GUESTS; i++) {
+    bool thin = template && (all_thin || rng_chance (rng, 60));
     autoclose int tree_fd = fd_open_dir (world->guests[i], "tree");
     autoclose int private_fd = fd_open_dir (world->guests[i], "private");
 
     if (tree_fd < 0 || private_fd < 0)
       return err_errno (err, "open the layers of g%d", i);
-    if (i > 0) {
-      int ret = publish ? link_all (first, tree_fd, err) : copy_all (first, tree_fd, err);
-
-      if (ret < 0)
-        return ret;
-    }
+    if ((i > 0 || template) && make_tree (world, i, first, tree_fd, thin, publish, err) < 0)
+      return -err->code;
     if (rng_chance (rng, 80))
-      grow_tree (rng, private_fd, tree_fd, entries / 4, 3);
+      grow_tree (rng, private_fd, thin ? first : tree_fd, entries / 4, 3);
   }
   rng->raw = false;
   return 0;
@@ -228,9 +321,12 @@ int world_mount (struct world *world, int guest, bool commit, int *ret_fd, struc
   autoclose int private_fd = fd_open_dir (guest_fd, "private");
   autoclose int txn_fd = fd_open_dir (guest_fd, "txn");
   autoclose int upper_fd = -1, work_fd = -1;
-  int lowers[2] = {private_fd, tree_fd};
+  autoclose int base_fd =
+      world_thin (world, guest) ? openat (guest_fd, "base", O_DIRECTORY | O_CLOEXEC) : -1;
+  int lowers[3] = {private_fd, tree_fd, base_fd};
+  size_t shared = world_thin (world, guest) ? 2 : 1;
   struct overlay overlay = {.lower_fds = commit ? lowers : lowers + 1,
-                            .lower_count = commit ? 2 : 1,
+                            .lower_count = commit ? shared + 1 : shared,
                             .volatile_mode = commit,
                             .nodev = commit};
 
@@ -334,16 +430,17 @@ static unsigned class_of (struct world *world, const char *path)
 size_t world_check_layers (struct world *world, int guest, bool origin_allowed)
 {
   autoerr struct err err = {0};
-  automanifest struct manifest tree = {0}, private_layer = {0}, txn = {0};
+  automanifest struct manifest tree = {0}, private_layer = {0}, txn = {0}, base = {0};
   size_t bad;
 
   if (world_layer (world, guest, "tree", &tree, &err) < 0 ||
       world_layer (world, guest, "private", &private_layer, &err) < 0 ||
-      world_layer (world, guest, "txn", &txn, &err) < 0) {
+      world_layer (world, guest, "txn", &txn, &err) < 0 || world_base (world, &base, &err) < 0) {
     printf ("# layers of g%d: %s\n", guest, err_text (&err));
     return 1;
   }
-  bad = layers_check_clean (&tree, "tree", false, stdout) +
+  bad = (world_thin (world, guest) ? layers_check_thin (&tree, &base, "tree", stdout)
+                                   : layers_check_clean (&tree, "tree", false, stdout)) +
         layers_check_clean (&private_layer, "private", origin_allowed, stdout);
   for (size_t i = 1; i < txn.count; i++) {
     printf ("# txn/%s is left over\n", txn.items[i].path);
@@ -372,10 +469,15 @@ size_t world_check_policy (struct world *world, int guest, const struct manifest
                            const struct manifest *private_before, bool commit)
 {
   autoerr struct err err = {0};
-  automanifest struct manifest tree = {0}, private_layer = {0};
+  automanifest struct manifest tree = {0}, private_layer = {0}, base = {0};
   autou64table struct u64table in_tree = {0}, in_private = {0};
   size_t bad = 0;
 
+  if (world_thin (world, guest) && world_base (world, &base, &err) < 0) {
+    printf ("# base of g%d: %s\n", guest, err_text (&err));
+    return 1;
+  }
+  note_inodes (&base, &in_tree);
   note_inodes (tree_before, &in_tree);
   note_inodes (private_before, &in_private);
   if (world_layer (world, guest, "tree", &tree, &err) < 0 ||
@@ -386,7 +488,8 @@ size_t world_check_policy (struct world *world, int guest, const struct manifest
   for (size_t i = 0; i < tree.count; i++) {
     const struct manifest_entry *entry = &tree.items[i];
 
-    if (S_ISDIR (entry->st.st_mode) || u64table_has (&in_tree, entry->st.st_ino))
+    if (S_ISDIR (entry->st.st_mode) || u64table_has (&in_tree, entry->st.st_ino) ||
+        layers_is_whiteout (entry))
       continue;
     unsigned class = class_of (world, entry->path);
     if (class == FOLD_PRIVATE || class == FOLD_DROP) {
