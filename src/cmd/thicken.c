@@ -27,8 +27,11 @@ static int thicken (struct vroot *root, const char *name, struct row *row)
   autoguest struct guest *guest = NULL;
   uint64_t start = clock_us ();
 
-  if (guest_open (root, name, GUEST_LOCKED, &guest, &row->err) < 0 ||
-      live_recover (root, guest, &row->err) < 0)
+  if (guest_open (root, name, GUEST_LOCKED, &guest, &row->err) < 0)
+    return -row->err.code;
+  int running = guest_running (guest, &row->err);
+  /* One that runs is refused below. */
+  if (running < 0 || (!running && live_recover (root, guest, &row->err) < 0))
     return -row->err.code;
   int ret = guest_thicken (root, guest, &row->counts, &row->err);
   row->thin = ret > 0;
