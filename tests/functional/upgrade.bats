@@ -57,6 +57,47 @@ du_bytes () {
   assert_status 4
 }
 
+@test "a thin guest is upgraded like a full one, rolled back, and made full" {
+  base=$VGUEST_ROOT/templates/debian/1/tree
+  listed=$(tree_list "$base" | sha256sum)
+  vguest -q thin build -m clone --thin -- -s debian
+  "$CHECK_ROOT" --view "$G/thin" >"$T/before"
+  run bash -c 'vapt-get --json web1 thin -- upgrade 2>"$T/stderr"'
+  assert_status 0
+  [ "$(json '[.guests[] | select(.result == "done")] | length')" = 2 ]
+  [ "$(json '[.guests[].packages_changed] | unique | length')" = 1 ]
+  for check in --verify --audit; do
+    run vguest thin exec -- dpkg "$check"
+    assert_status 0
+    [ -z "$output" ]
+  done
+  run vguest thin exec -- sh -c 'dpkg-query -W | sha256sum'
+  thin=$output
+  run vguest web1 exec -- sh -c 'dpkg-query -W | sha256sum'
+  [ "$output" = "$thin" ]
+
+  # It has what was upgraded, shares that, and nothing else.
+  upgraded=$(cd "$G/thin/tree" && find usr -type f -size +20k | head -n 20)
+  [ -n "$upgraded" ]
+  while read -r file; do
+    same_inode "$G/thin/tree/$file" "$G/web1/tree/$file"
+  done <<<"$upgraded"
+  [ "$(find "$G/thin/tree" ! -type d | wc -l)" -lt "$(find "$base" ! -type d | wc -l)" ]
+  check_root
+
+  "$CHECK_ROOT" --view "$G/thin" >"$T/after"
+  vguest -q thin rollback --yes
+  # The package manager's state may be put back file by file, but nothing may be missing.
+  diff <(sed 's/ mtime=[^ ]*//' "$T/before") <("$CHECK_ROOT" --view "$G/thin" | sed 's/ mtime=[^ ]*//')
+  vguest -q thin rollback --yes
+  "$CHECK_ROOT" --view "$G/thin" | diff "$T/after" -
+  vguest -q thin thicken
+  "$CHECK_ROOT" --view "$G/thin" | diff "$T/after" -
+  [ "$(tree_list "$base" | sha256sum)" = "$listed" ]
+  check_root
+  assert_nothing_left
+}
+
 @test "what one guest does never changes another" {
   before=$(store_sums | sort)
   web2=$("$CHECK_ROOT" --view "$G/web2")
