@@ -255,7 +255,7 @@ int pkg_query (struct pkg_call *call, struct err *err)
 static int print_conffiles (struct pkg_call *call, struct vroot *root, const char *name,
                             json_object *ret_array, struct err *err)
 {
-  static const char *const layers[] = {"private", "tree"};
+  static const char *const layers[] = {"private", "tree", "base"};
   autoguest struct guest *guest = NULL;
   autonames struct names paths = {0};
   const struct pkg_driver *driver = NULL;

@@ -15,7 +15,7 @@ static const char usage_text[] =
     "start, as ps tells it; with --interval it is that of these seconds, as top does. TIME is\n"
     "processor time in minutes and seconds.\n"
     "With --disk: SIZE is that of the files a guest sees; SHARED and OWN are on the disk, by\n"
-    "blocks: together what du says of the guest's directory. SHARED is used by another guest or\n"
+    "blocks: together what du says of a full guest's directory. SHARED is used by another guest or\n"
     "a template as well; OWN is freed when the guest is deleted. The bytes saved are what all\n"
     "guests would take without sharing among them, minus what they take.\n";
 

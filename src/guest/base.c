@@ -18,7 +18,8 @@ static int parse (const char *target, struct guest_base *ret_base, struct err *e
   size_t start = strlen (templates);
   const char *slash = strncmp (target, templates, start) == 0 ? strchr (target + start, '/') : NULL;
   char *end = NULL;
-  unsigned long generation = slash ? strtoul (slash + 1, &end, 10) : 0;
+  bool number = slash && slash[1] >= '1' && slash[1] <= '9';
+  unsigned long generation = number ? strtoul (slash + 1, &end, 10) : 0;
 
   if (!generation || generation > 999999999 || strcmp (end, "/tree") != 0)
     return err_code (err, EUCLEAN, "the link " LOWER_BASE " leads to %s, which is no generation",

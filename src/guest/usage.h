@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What guests take on the disk, exact in blocks, each inode counted once: what `du -s -B1` says of
- * guests/NAME is shared_bytes + own_bytes.
+ * guests/NAME, when it is no thin guest, is shared_bytes + own_bytes.
  *
  * An inode is shared when another guest, a template, or a guest that was put aside has a name for
  * it: when it has more links than names in this guest, and one more for the store. What a thin

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "leftovers.h"
+#include "tree/lower.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 
 struct search {
   const struct pkg_driver *driver;
   const struct timespec *since;
+  const struct lower *over; /* the layers of a thin guest whose base is searched; else NULL */
   struct strbuf path;
   struct names *found;
 };
@@ -39,6 +41,20 @@ static void add_path (struct search *search)
   names_add (search->found, path);
 }
 
+/* Does the guest show the file of the base, whose path is in @search? Returns 1, 0 or negative. */
+static int is_shown (const struct search *search, const char *name, struct err *err)
+{
+  const char *path = strbuf_str (&search->path);
+  autofree char *directory = xstrndup (path, strlen (path) - strlen (name));
+  autolower struct lower found = LOWER_NONE;
+
+  if (!search->over)
+    return 1;
+  if (lower_lookup (search->over, directory, &found, err) < 0)
+    return -err->code;
+  return found.base >= 0 && lower_find_file (&found, name) == found.base;
+}
+
 static int search_directory (struct search *search, int fd, struct err *err)
 {
   autodirlist struct dirlist list = {0};
@@ -60,7 +76,12 @@ static int search_directory (struct search *search, int fd, struct err *err)
     } else if (entry->type == DT_REG && has_suffix (search, entry->name) &&
                fstatat (fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
                is_new (&st, search->since)) {
-      add_path (search);
+      int shown = is_shown (search, entry->name, err);
+
+      if (shown < 0)
+        return shown;
+      if (shown)
+        add_path (search);
     }
     strbuf_truncate (&search->path, before);
   }
@@ -72,8 +93,16 @@ int leftovers_conffiles (struct guest *guest, const struct pkg_driver *driver, c
 {
   struct search search = {
       .driver = driver, .since = since, .path = STRBUF_INIT (1 << 20), .found = ret_paths};
-  autoclose int fd = fd_open_dir_beneath (guest->fd, layer);
+  bool of_base = strcmp (layer, LOWER_BASE) == 0;
+  autolower struct lower layers = LOWER_NONE;
+  autoclose int fd = -1;
 
+  if (of_base && lower_open (guest->fd, /* with_private= */ true, &layers, err) < 0)
+    return err_wrap (err, "guest %s", guest->name);
+  if (of_base && layers.base < 0)
+    return 0;
+  search.over = of_base ? &layers : NULL;
+  fd = of_base ? fd_open_dir (layers.base, ".") : fd_open_dir_beneath (guest->fd, layer);
   if (fd < 0)
     return err_errno (err, "open %s of guest %s", layer, guest->name);
   int ret = driver->conffile_suffixes ? search_directory (&search, fd, err) : 0;

@@ -8,8 +8,9 @@
 #include <time.h>
 
 /* New versions of configuration files that were left beside changed ones: files in the layer @layer
- * of the guest ("txn/upper", "private") with a suffix of the driver. @since: only those whose inode
- * changed since then; NULL: all. Adds "/etc/…", at most LEFTOVERS_MAX. */
+ * of the guest ("txn/upper", "private", "tree", or "base": what a thin one shows of it) with a
+ * suffix of the driver. @since: only those whose inode changed since then; NULL: all. Adds
+ * "/etc/…", at most LEFTOVERS_MAX. */
 enum { LEFTOVERS_MAX = 1000 };
 int leftovers_conffiles (struct guest *guest, const struct pkg_driver *driver, const char *layer,
                          const struct timespec *since, struct names *ret_paths, struct err *err);

@@ -235,8 +235,18 @@ int generations_collect (struct vroot *root, const char *name, bool dry_run,
   return 0;
 }
 
-/* Moves the generations of @name over which nobody lies to staging, or, where that is all, the
- * template. */
+/* From here on it is no template any more. */
+static int mark_deleted (int name_fd, const char *name, struct err *err)
+{
+  autoclose int fd = fd_open (name_fd, TEMPLATE_DELETED, O_WRONLY | O_CREAT, 0600);
+
+  if (fd < 0 || fsync (name_fd) < 0)
+    return err_errno (err, "make templates/%s/" TEMPLATE_DELETED, name);
+  return 0;
+}
+
+/* Moves the generations of @name over which nobody lies to staging, and says that the others are of
+ * no template any more; or, where that is all, moves the template. */
 static int take_deleted (struct vroot *root, const char *name, int name_fd,
                          const struct template_uses *uses, struct staging *staging,
                          struct names *holders, size_t *ret_removed, struct err *err)
@@ -256,23 +266,14 @@ static int take_deleted (struct vroot *root, const char *name, int name_fd,
       names_add (holders, thin->items[k]);
   }
   int ret = 0;
-  if (!holders->count && fd_rename (root->templates_fd, name, staging->fd, name, 0) < 0)
+  if (holders->count)
+    ret = mark_deleted (name_fd, name, err) < 0 ? -err->code
+                                                : take_away (name_fd, &free_ones, staging, err);
+  else if (fd_rename (root->templates_fd, name, staging->fd, name, 0) < 0)
     ret = err_errno (err, "move the template %s to staging", name);
-  else if (holders->count)
-    ret = take_away (name_fd, &free_ones, staging, err);
   *ret_removed += free_ones.count;
   generations_release (&free_ones);
   return ret;
-}
-
-/* From here on it is no template any more. */
-static int mark_deleted (int name_fd, const char *name, struct err *err)
-{
-  autoclose int fd = fd_open (name_fd, TEMPLATE_DELETED, O_WRONLY | O_CREAT, 0600);
-
-  if (fd < 0 || fsync (name_fd) < 0)
-    return err_errno (err, "make templates/%s/" TEMPLATE_DELETED, name);
-  return 0;
 }
 
 int template_delete (struct vroot *root, const char *name, struct names *ret_holders,
@@ -287,7 +288,7 @@ int template_delete (struct vroot *root, const char *name, struct names *ret_hol
       template_lock (root, name, LOCK_EXCLUSIVE, &fd, &lock_fd, err) < 0)
     return -err->code;
   if (template_uses_read (root, &uses, err) < 0 || refuse_unknown_base (&uses, err) < 0 ||
-      staging_make (root, "delete", &staging, err) < 0 || mark_deleted (fd, name, err) < 0 ||
+      staging_make (root, "delete", &staging, err) < 0 ||
       take_deleted (root, name, fd, &uses, &staging, ret_holders, &removed, err) < 0)
     return err_wrap (err, "delete the template %s", name);
   /* The lock is given back before the trees are removed, which takes longer. */

@@ -83,7 +83,11 @@ changes='
   [ "$(json '[.guests[] | .ok, .thin] | all')" = true ]
   [ "$(vguest-info --json web3 | jq -c '[.thin, .template, .generation]')" = '[true,"tools",1]' ]
   [ "$(vguest-info --json web2 | jq .thin)" = false ]
-  [ "$(vguest-stat --json web1 | jq '.guests[0].thin')" = true ]
+  vguest-stat --json --disk web1,web2 >"$T/stat"
+  [ "$(jq -c '[.guests[].thin]' "$T/stat")" = '[true,false]' ]
+  [ "$(jq '.guests[0] | .apparent_bytes, .files' "$T/stat")" = \
+    "$(jq '.guests[1] | .apparent_bytes, .files' "$T/stat")" ]
+  jq -e '.guests[0].own_bytes < .guests[1].own_bytes and .guests[0].shared_bytes > 0' "$T/stat"
   [ "$(vtemplate list --json | jq -c '.templates[0].thin_guests')" = '["web1","web3","web4"]' ]
   check_root
   assert_nothing_left
