@@ -32,6 +32,7 @@ struct cloner {
   bool layer;   /* a private layer, which must not have forms of the overlay */
   bool thin;    /* the own tree of a thin guest, whose forms are kept */
   int top_from; /* borrowed */
+  int beside;   /* borrowed; the other layer of a thin guest's tree, or -1 */
   int top_to;   /* borrowed */
   /* Makes @to_dir/NAME; no directories and no sockets. */
   int (*place) (struct cloner *cloner, int from_dir, const struct dirread_entry *entry, int to_dir,
@@ -310,6 +311,7 @@ static void cloner_init (struct cloner *cloner, int from_fd, int to_fd, const st
   *cloner = (struct cloner){
       .rules = rules && rules->count ? rules : NULL,
       .top_from = from_fd,
+      .beside = -1,
       .top_to = to_fd,
       .partners_fd = -1,
   };
@@ -375,10 +377,14 @@ static int place_full (struct cloner *cloner, int from_dir, const struct dirread
 
   pthread_mutex_lock (&cloner->full_mutex);
   if (!cloner->full.count) {
-    autoclose int fd = fd_open_dir (cloner->top_from, ".");
+    const int layers[] = {cloner->top_from, cloner->beside};
 
-    ret = fd < 0 ? err_errno (err, "open the directory to clone")
-                 : each_file (fd, note_inode, cloner->share->inodes, err);
+    for (size_t i = 0; ret == 0 && i < 2 && layers[i] >= 0; i++) {
+      autoclose int fd = fd_open_dir (layers[i], ".");
+
+      ret = fd < 0 ? err_errno (err, "open the directory to clone")
+                   : each_file (fd, note_inode, cloner->share->inodes, err);
+    }
   }
   if (ret == 0) {
     u64table_put (&cloner->full, entry->ino, NULL);
@@ -437,14 +443,15 @@ static int join_partners (void *data, int dir_fd, const struct dirread_entry *en
   return 0;
 }
 
-static int clone_links (int from_fd, int to_fd, const struct rules *rules, struct share *share,
-                        bool thin, struct clone_counts *ret_counts, struct err *err)
+int clone_thin_tree (int from_fd, int beside_fd, bool own, int to_fd, const struct rules *rules,
+                     struct share *share, struct clone_counts *ret_counts, struct err *err)
 {
   struct cloner cloner;
 
   cloner_init (&cloner, from_fd, to_fd, rules);
-  cloner.thin = thin;
-  cloner.place = thin ? place_thin : place_link;
+  cloner.beside = beside_fd;
+  cloner.thin = own;
+  cloner.place = own ? place_thin : place_link;
   cloner.share = share;
   int ret = run (&cloner, choose_threads (), err);
   if (ret == 0 && cloner.full.count) {
@@ -461,13 +468,7 @@ static int clone_links (int from_fd, int to_fd, const struct rules *rules, struc
 int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
                 struct clone_counts *ret_counts, struct err *err)
 {
-  return clone_links (from_fd, to_fd, rules, share, /* thin= */ false, ret_counts, err);
-}
-
-int clone_thin_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
-                     struct clone_counts *ret_counts, struct err *err)
-{
-  return clone_links (from_fd, to_fd, rules, share, /* thin= */ true, ret_counts, err);
+  return clone_thin_tree (from_fd, -1, /* own= */ false, to_fd, rules, share, ret_counts, err);
 }
 
 static int open_partners (struct cloner *cloner, struct err *err)

@@ -25,10 +25,13 @@ struct clone_counts {
 int clone_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
                 struct clone_counts *ret_counts, struct err *err);
 
-/* The same for the own tree of a thin guest (lower.h): whiteouts become whiteouts, with no link to
- * those of @from_fd, and opaque directories stay that. */
-int clone_thin_tree (int from_fd, int to_fd, const struct rules *rules, struct share *share,
-                     struct clone_counts *ret_counts, struct err *err);
+/* The same for one of the two layers of a thin guest's tree (lower.h); the other one is @beside_fd,
+ * whose inodes are no choice either when one is full. With @own it is the guest's own tree:
+ * whiteouts become whiteouts, with no link to those of @from_fd, and opaque directories stay that.
+ * Partners that are in both layers are left to the caller: for each full inode there is a link in
+ * the share's temp_fd. */
+int clone_thin_tree (int from_fd, int beside_fd, bool own, int to_fd, const struct rules *rules,
+                     struct share *share, struct clone_counts *ret_counts, struct err *err);
 
 /* Copies a private layer: like clone_tree, but files get inodes of their own (reflinks where the
  * file system has them, holes kept), partners within the layer stay partners. The layer must be

@@ -4,25 +4,72 @@
 #include "merge.h"
 #include "util/fd.h"
 #include <fnmatch.h>
+#include <inttypes.h>
 
-/* What is below @fd, itself included. */
-static int count_tree (int fd, struct clone_counts *counts, struct err *err)
+#define FULL_PREFIX "clone-" /* of store_clone_full's links */
+
+/* One pass over a tree. */
+struct pass {
+  struct clone_counts counts;
+  struct share *share;   /* borrowed */
+  struct u64table *full; /* borrowed; inodes that had no room for another link */
+  bool replace;          /* their names get the link that is there in their place */
+  bool found;            /* some name is on one of them */
+};
+
+/* The inodes that had no room for another link. */
+static int read_full (const struct share *share, struct u64table *full, struct err *err)
+{
+  autodirlist struct dirlist list = {0};
+
+  if (dirread_all (share->temp_fd, &list, err) < 0)
+    return err_wrap (err, "temporary links");
+  for (size_t i = 0; i < list.count; i++)
+    if (strncmp (list.items[i].name, FULL_PREFIX, strlen (FULL_PREFIX)) == 0)
+      u64table_put (full, strtoull (list.items[i].name + strlen (FULL_PREFIX), NULL, 10), NULL);
+  return 0;
+}
+
+static int replace_full (struct pass *pass, int fd, const struct dirread_entry *entry,
+                         struct err *err)
+{
+  autofree char *link = xasprintf (FULL_PREFIX "%" PRIu64, entry->ino);
+  struct stat st;
+
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat a directory");
+  const struct timespec times[2] = {st.st_atim, st.st_mtim};
+  if (store_join (pass->share, pass->share->temp_fd, link, fd, entry->name, err) < 0)
+    return -err->code;
+  if (futimens (fd, times) < 0)
+    return err_errno (err, "set the times of a directory");
+  return 0;
+}
+
+static int walk (struct pass *pass, int fd, struct err *err)
 {
   autodirlist struct dirlist list = {0};
 
   if (dirread_all (fd, &list, err) < 0)
     return -err->code;
-  counts->directories++;
+  pass->counts.directories++;
   for (size_t i = 0; i < list.count; i++) {
-    if (list.items[i].type != DT_DIR) {
-      counts->files++;
+    const struct dirread_entry *entry = &list.items[i];
+
+    if (entry->type != DT_DIR) {
+      bool full = u64table_has (pass->full, entry->ino);
+
+      pass->counts.files++;
+      pass->found |= full;
+      if (full && pass->replace && replace_full (pass, fd, entry, err) < 0)
+        return err_wrap (err, "%s", entry->name);
       continue;
     }
-    autoclose int child = fd_open_dir (fd, list.items[i].name);
+    autoclose int child = fd_open_dir (fd, entry->name);
     if (child < 0)
-      return err_errno (err, "open the directory %s", list.items[i].name);
-    if (count_tree (child, counts, err) < 0)
-      return err_wrap (err, "%s", list.items[i].name);
+      return err_errno (err, "open the directory %s", entry->name);
+    if (walk (pass, child, err) < 0)
+      return err_wrap (err, "%s", entry->name);
   }
   return 0;
 }
@@ -30,17 +77,56 @@ static int count_tree (int fd, struct clone_counts *counts, struct err *err)
 int thin_clone_whole (const struct lower *lower, int to_fd, int temp_fd, const struct rules *rules,
                       struct share *share, struct clone_counts *ret_counts, struct err *err)
 {
-  struct clone_counts base = {0}, own = {0}, counts = {0};
+  autou64table struct u64table full = {0};
+  struct clone_counts base = {0}, own = {0};
+  struct pass pass = {.share = share, .full = &full, .replace = true};
 
   if (lower->base < 0)
     return clone_tree (lower->tree, to_fd, rules, share, ret_counts, err);
-  if (clone_tree (lower->base, to_fd, rules, share, &base, err) < 0 ||
-      clone_thin_tree (lower->tree, temp_fd, rules, share, &own, err) < 0 ||
-      merge_layer (temp_fd, to_fd, err) < 0 || count_tree (to_fd, &counts, err) < 0)
+  /* Hard-link partners may be in both, so those of full inodes join in the end. */
+  if (clone_thin_tree (lower->base, lower->tree, /* own= */ false, to_fd, rules, share, &base,
+                       err) < 0 ||
+      clone_thin_tree (lower->tree, lower->base, /* own= */ true, temp_fd, rules, share, &own,
+                       err) < 0 ||
+      merge_layer (temp_fd, to_fd, err) < 0 || read_full (share, &full, err) < 0 ||
+      walk (&pass, to_fd, err) < 0)
     return -err->code;
-  counts.skipped = base.skipped + own.skipped;
-  *ret_counts = counts;
+  *ret_counts = pass.counts;
+  ret_counts->skipped = base.skipped + own.skipped;
   return 0;
+}
+
+/* The names in the base cannot follow partners to another inode. */
+static int check_partners (const struct lower *lower, struct share *share, struct err *err)
+{
+  autou64table struct u64table full = {0};
+  struct pass pass = {.share = share, .full = &full};
+
+  if (read_full (share, &full, err) < 0)
+    return -err->code;
+  if (!full.count)
+    return 0;
+  autoclose int fd = fd_open_dir (lower->base, ".");
+  if (fd < 0)
+    return err_errno (err, "open the base");
+  if (walk (&pass, fd, err) < 0)
+    return -err->code;
+  return pass.found
+             ? err_code (err, EMLINK,
+                         "a file that the base has as well has no room for another link: make a "
+                         "full clone")
+             : 0;
+}
+
+static int clone_own (const struct lower *lower, int to_fd, struct share *share,
+                      struct clone_counts *counts, struct err *err)
+{
+  if (lower->base < 0)
+    return clone_directory_metadata (lower->tree, to_fd, err);
+  if (clone_thin_tree (lower->tree, lower->base, /* own= */ true, to_fd, NULL, share, counts, err) <
+      0)
+    return -err->code;
+  return check_partners (lower, share, err);
 }
 
 /* A directory that rules lead through. Its own tree's one is made when something in it is hidden.
@@ -226,12 +312,8 @@ int thin_clone_own (const struct lower *lower, int to_fd, const struct rules *ru
   rules_start (rules, 0, &top.state);
   if (check_rules (rules, &top.state, err) < 0)
     return -err->code;
-  if (lower->base < 0) {
-    if (clone_directory_metadata (lower->tree, to_fd, err) < 0)
-      return -err->code;
-  } else if (clone_thin_tree (lower->tree, to_fd, NULL, share, &counts, err) < 0) {
+  if (clone_own (lower, to_fd, share, &counts, err) < 0)
     return -err->code;
-  }
   top.lower.tree = fd_open_dir (to_fd, ".");
   top.lower.base = fd_open_dir (lower->base >= 0 ? lower->base : lower->tree, ".");
   if (top.lower.tree < 0 || top.lower.base < 0)
