@@ -20,6 +20,7 @@ struct context {
   const char *json_file;      /* that FILE, "-" for stdout; or NULL */
   bool quiet;                 /* --quiet: no progress, no summary */
   bool no_wait;               /* --no-wait: exit 7 instead of waiting for a lock */
+  const char *wait;           /* --wait: as written; or NULL */
 };
 
 /* A verb. @argv[0] is the verb's name. Returns the exit status, or negative with @err set. */
