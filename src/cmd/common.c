@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd.h"
+#include "util/interrupt.h"
 #include "util/progress.h"
 #include "util/utf8.h"
 #include <stdarg.h>
@@ -46,6 +47,8 @@ int context_open_root (const struct context *context, bool write, struct vroot *
   progress_enable (!context->quiet && !context->json);
   if (require_root (err) < 0)
     return -err->code;
+  if (write)
+    interrupt_install ();
   return root_open (&options, ret_root, err);
 }
 

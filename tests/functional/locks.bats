@@ -105,3 +105,19 @@ os.kill(os.getpid(), signal.SIGSTOP)' "$T/held" "$@" 3>&- &
   run vguest --no-wait x build -m clone -- -s small
   assert_status 7
 }
+
+@test "a signal ends waiting" {
+  skip_unless_program python3
+  local signal
+  hold "$GUESTS/web1/lock"
+  for signal in INT TERM HUP; do
+    env --default-signal="$signal" vguest web1 set notes=x 2>"$T/err" 3>&- &
+    local pid=$!
+    wait_for grep -q "waiting for guest web1" "$T/err"
+    sleep 0.1
+    kill "-$signal" "$pid"
+    wait "$pid" && status=0 || status=$?
+    assert_status 130
+    assert_contains "$(cat "$T/err")" "interrupted by signal"
+  done
+}
