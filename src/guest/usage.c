@@ -101,6 +101,11 @@ static void touch (struct scan *scan, size_t at, enum layer layer, bool visible)
   if (!visible)
     return;
   scan->usage.files++;
+  /* Each name for itself: a write separates it from its hard-link partners. */
+  if (layer != OF_PRIVATE) {
+    scan->usage.worst_bytes += inode->bytes;
+    scan->usage.worst_files++;
+  }
   if (inode->regular && !inode->seen)
     scan->usage.apparent_bytes += inode->size;
   inode->seen |= inode->regular;

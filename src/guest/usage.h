@@ -19,6 +19,9 @@ struct usage {
   uint64_t store_own_bytes;   /* the part of own_bytes that is in the store: freed by gc */
   uint64_t store_own_objects; /* and their number */
   uint64_t files;             /* names that the guest sees and that are not directories */
+  /* What the guest would take beside that if it wrote to each file of its tree that it sees. */
+  uint64_t worst_bytes;
+  uint64_t worst_files;
 };
 
 /* What is known about inodes; grows as guests are scanned. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
 #include "guest/collect.h"
+#include "guest/space.h"
 #include "template/copytree.h"
 #include "template/describe.h"
 #include "template/template.h"
@@ -64,7 +65,8 @@ static int start (struct import *import, const char *source, struct err *err)
   interrupt_install ();
   snprintf (number, sizeof number, "%u", import->generation);
   describe (import, source);
-  if (staging_make (root, "import", &import->staging, err) < 0 ||
+  if (space_check (root, 0, "make a template", err) < 0 ||
+      staging_make (root, "import", &import->staging, err) < 0 ||
       make_dir (import->staging.fd, "template", &import->template_fd, err) < 0 ||
       make_dir (import->staging.fd, "temp", &import->temp_fd, err) < 0 ||
       make_dir (import->template_fd, number, &import->generation_fd, err) < 0 ||

@@ -39,7 +39,7 @@ os.kill(os.getpid(), signal.SIGSTOP)' "$T/held" "$@" 3>&- &
   hold "$VGUEST_ROOT/lock" "$VGUEST_ROOT/gc-lock" "$GUESTS"/web[12]/lock \
     "$VGUEST_ROOT/templates/small/lock" "$VGUEST_ROOT/templates/small/updating"
   local command words
-  for command in vguest-stat "vguest-stat --disk" "vtemplate list" \
+  for command in vguest-stat "vguest-stat --disk" "vguest-stat --worst-case" "vtemplate list" \
     "vtemplate info small" "vguest-info" "vguest-info web1" "vguest web1 history" \
     "vguest --all get memory" "vguest-autostart list" "vstore gc -n" "vguest --complete guests"; do
     read -ra words <<<"$command"
