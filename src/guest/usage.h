@@ -19,7 +19,8 @@ struct usage {
   uint64_t store_own_bytes;   /* the part of own_bytes that is in the store: freed by gc */
   uint64_t store_own_objects; /* and their number */
   uint64_t files;             /* names that the guest sees and that are not directories */
-  /* What the guest would take beside that if it wrote to each file of its tree that it sees. */
+  /* What the guest would take beside that if it wrote to each file of its tree, or of its base,
+   * that it sees. */
   uint64_t worst_bytes;
   uint64_t worst_files;
 };

@@ -175,6 +175,12 @@ END
   run vguest-stat --worst-case --disk web2 --json
   [ "$(json '.guests[0] | has("own_bytes") and has("worst_case_bytes")')" = true ]
   [ "$(json '.guests | length')" = 1 ]
+  # What a thin guest shows of the template counts as well.
+  rm "$T/disk/filler"
+  vguest -q thin build -m clone --thin -- -s small
+  run vguest-stat --worst-case --json
+  [ "$(json '.guests | map(select(.name == "thin" or .name == "web1").worst_case_bytes) |
+    .[0] == .[1]')" = true ]
 }
 
 @test "--worst-case does not stat the files of trees" {
