@@ -75,7 +75,7 @@ never" ;;
     --definition | -d | --exclude-from | -X | --from-file | --keyring | --key | --sums | --signature | --debconf-selections) _vguest_files "$cur" ;;
     --init) _vguest_reply "$cur" < <(_vguest_words styles) ;;
     --signal) _vguest_reply "$cur" < <(compgen -A signal | sed 's/^SIG//') ;;
-    --env | -e | --user | -u | --hostname | --jobs | -j | --timeout | -t | --interval | --lines | \
+    --env | -e | --user | -u | --hostname | --jobs | -j | --timeout | -t | --wait | --interval | --lines | \
       --label | --max-fail | --retries | --sha256 | --sha512 | --max-size | --max-unpacked | \
       --older-than | --creds | \
         --platform) COMPREPLY=() ;;
@@ -134,8 +134,8 @@ _vguest () {
         [ "$root" = = ] && root=${COMP_WORDS[++i]:-}
         ;;
       --exclude | --template | --label | --source | --method | -m | --jobs | -j | --env | -e | \
-        --cwd | -C | --user | -u | --hostname | --timeout | -t | --interval | --lines | --signal | \
-        --definition | -d | --from-file | --pull | --keyring | --key | --sums | --signature | \
+        --cwd | -C | --user | -u | --hostname | --timeout | -t | --wait | --interval | --lines | \
+        --signal | --definition | -d | --from-file | --pull | --keyring | --key | --sums | --signature | \
         --sha256 | --sha512 | --max-size | --max-unpacked | --older-than | --creds | \
         --platform) ((++i)) ;;
       -*) ;;

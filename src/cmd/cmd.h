@@ -20,6 +20,7 @@ struct context {
   const char *json_file;      /* that FILE, "-" for stdout; or NULL */
   bool quiet;                 /* --quiet: no progress, no summary */
   bool no_wait;               /* --no-wait: exit 7 instead of waiting for a lock */
+  const char *wait;           /* --wait: as written; or NULL */
 };
 
 /* A verb. @argv[0] is the verb's name. Returns the exit status, or negative with @err set. */
@@ -95,6 +96,12 @@ void print_error (const char *format, ...) __attribute__ ((format (printf, 1, 2)
 
 /* Warns that a guest's config.json lost its comments: guest_save_config. */
 void warn_of_comments (const char *guest);
+
+/* Warns that a guest has more of its own on the disk than its disk.soft_limit. */
+void warn_of_disk_limit (const char *guest, uint64_t own_bytes, uint64_t limit);
+
+/* Warns of those of @names that do; of nothing where none has a limit. */
+void warn_of_disk_limits (struct vroot *root, const struct names *names);
 
 /* What completion/vguest.bash asks for: prints the words of @kind ("guests", "templates", "keys",
  * "styles"), those that can be had; @root may be NULL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd.h"
+#include "util/interrupt.h"
 #include "util/progress.h"
 #include "util/utf8.h"
 #include <stdarg.h>
@@ -12,6 +13,22 @@ static void on_wait (const char *what, const char *holder)
   fprintf (stderr, "%s: waiting for %s, locked by %s\n", program_name, what, holder);
 }
 
+static void on_warning (const char *text)
+{
+  print_warning ("%s", text);
+}
+
+/* --wait SECONDS; 0 is --no-wait. */
+static int parse_wait (const char *text, unsigned *ret_seconds, struct err *err)
+{
+  size_t digits = strspn (text, "0123456789");
+
+  if (!digits || digits > 9 || text[digits])
+    return err_code (err, ERR_USAGE, "bad --wait \"%s\": seconds are expected", text);
+  *ret_seconds = (unsigned) strtoul (text, NULL, 10);
+  return 0;
+}
+
 int context_open_root (const struct context *context, bool write, struct vroot **ret_root,
                        struct err *err)
 {
@@ -20,12 +37,18 @@ int context_open_root (const struct context *context, bool write, struct vroot *
       .write = write,
       .no_wait = context->no_wait,
       .on_wait = on_wait,
+      .on_warning = on_warning,
   };
 
   program_name = context->program;
+  if (context->wait && parse_wait (context->wait, &options.wait_seconds, err) < 0)
+    return -err->code;
+  options.no_wait |= context->wait && !options.wait_seconds;
   progress_enable (!context->quiet && !context->json);
   if (require_root (err) < 0)
     return -err->code;
+  if (write)
+    interrupt_install ();
   return root_open (&options, ret_root, err);
 }
 

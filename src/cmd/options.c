@@ -138,6 +138,7 @@ int options_parse (struct context *context, const struct option_spec *specs, boo
       {"json", 0, NULL, "machine-readable output", &context->json, NULL, NULL},
       {"quiet", 'q', NULL, "no progress and no summary", &context->quiet, NULL, NULL},
       {"no-wait", 0, NULL, "exit 7 instead of waiting for a lock", &context->no_wait, NULL, NULL},
+      {"wait", 0, "SECONDS", "exit 7 after waiting so long for a lock", NULL, &context->wait, NULL},
       {"help", 'h', NULL, "this text", &help, NULL, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };

@@ -220,6 +220,7 @@ static int run_bulk (struct pkg_call *call, struct vroot *root, struct err *err)
   int written = json ? pkg_write_json (call->json_file, &report, &json_err) : 0;
   if (!call->context->json && !call->context->quiet && !call->options.check)
     pkg_print_report (&report);
+  warn_of_disk_limits (root, &call->names);
   if (ret < 0)
     return ret;
   ret = conclude (call, &report, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vguest NAMES set KEY=VALUE… */
 #include "cmd.h"
+#include "guest/quota.h"
 #include "guest/settings.h"
 #include "util/strbuf.h"
 
@@ -37,7 +38,11 @@ static int prepare (struct vroot *root, const char *name, char **assignments, st
   for (; *assignments; assignments++)
     if (settings_set (change->config, name, *assignments, err) < 0)
       return -err->code;
-  return settings_parse (change->config, name, &settings, err);
+  if (settings_parse (change->config, name, &settings, err) < 0)
+    return -err->code;
+  if (settings.disk_hard_bytes >= 0 && quota_probe (root, err) < 0)
+    return err_wrap (err, "guest %s: disk.hard_limit", name);
+  return 0;
 }
 
 static int write_change (const struct context *context, struct change *change, struct err *err)

@@ -93,6 +93,7 @@ static int act (void *data, const char *name, struct err *err)
   if (live_start (root, guest, &options, err) < 0)
     return err_wrap (err, "start guest %s", name);
   say (action, name, running ? "restarted" : "started");
+  warn_of_disk_limits (root, &(struct names){.items = &guest->name, .count = 1});
   return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vguest-stat [--disk] [--interval S] [--json] [SELECTION] */
+/* vguest-stat [--disk] [--worst-case] [--interval S] [--json] [SELECTION] */
 #include "stat.h"
 #include "cmd.h"
 #include "guest/base.h"
+#include "guest/disklimit.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include <inttypes.h>
@@ -17,7 +18,15 @@ static const char usage_text[] =
     "With --disk: SIZE is that of the files a guest sees; SHARED and OWN are on the disk, by\n"
     "blocks: together what du says of a full guest's directory. SHARED is used by another guest or\n"
     "a template as well; OWN is freed when the guest is deleted. The bytes saved are what all\n"
-    "guests would take without sharing among them, minus what they take.\n";
+    "guests would take without sharing among them, minus what they take.\n"
+    "With --worst-case: what it would take beside that if each guest wrote to every file it shares "
+    "or could share, and whether that is free.\n";
+
+/* What is shown. */
+struct show {
+  bool disk;
+  bool worst;
+};
 
 void stat_table_release (struct stat_table *table)
 {
@@ -70,6 +79,7 @@ static int fill_row (struct vroot *root, struct guest *guest, struct stat_row *r
     return -err->code;
   row->thin = base.template != NULL;
   row->cpu_percent = -1;
+  row->soft_limit = disk_soft_limit (guest);
   if (row->info.state == LIVE_STOPPED)
     return 0;
   read_usage (&row->info, &row->usage);
@@ -132,7 +142,7 @@ static void add_number (json_object *object, const char *key, int64_t value, int
   json_object_object_add (object, key, value == unknown ? NULL : json_object_new_int64 (value));
 }
 
-static json_object *row_to_json (const struct stat_row *row, bool disk)
+static json_object *row_to_json (const struct stat_row *row, const struct show *show)
 {
   json_object *guest = json_object_new_object (), *addresses = json_object_new_array ();
   bool known = row->info.state != LIVE_STOPPED && row->info.started > 0;
@@ -158,22 +168,27 @@ static json_object *row_to_json (const struct stat_row *row, bool disk)
       guest, "cpu_percent",
       row->cpu_percent < 0 ? NULL : json_object_new_double_s (row->cpu_percent, percent));
   json_object_object_add (guest, "addresses", addresses);
-  if (disk)
+  add_number (guest, "soft_limit_bytes", row->soft_limit, -1);
+  if (show->disk)
     stat_disk_to_json (row, guest);
+  if (show->worst)
+    stat_worst_to_json (row, guest);
   return guest;
 }
 
-static void print_json_table (const struct stat_table *table, bool disk)
+static void print_json_table (const struct stat_table *table, const struct show *show)
 {
   autojson json_object *object = json_object_new_object ();
   json_object *guests = json_object_new_array ();
 
   for (size_t i = 0; i < table->count; i++)
-    json_object_array_add (guests, row_to_json (&table->rows[i], disk));
+    json_object_array_add (guests, row_to_json (&table->rows[i], show));
   json_object_object_add (object, "guests", guests);
   json_set_int (object, "running", (int64_t) table->running);
-  if (disk)
+  if (show->disk)
     stat_store_to_json (table, object);
+  if (show->worst)
+    stat_worst_total_to_json (table, object);
   print_json (object);
 }
 
@@ -260,14 +275,46 @@ static int parse_interval (const char *text, double *ret_interval, struct err *e
   return 0;
 }
 
+/* Where the disk was not scanned only guests with a limit are. */
+static void warn_of_limits (struct vroot *root, const struct stat_table *table,
+                            const struct show *show)
+{
+  autonames struct names limited = {0};
+
+  for (size_t i = 0; i < table->count; i++) {
+    const struct stat_row *row = &table->rows[i];
+
+    if (row->soft_limit < 0)
+      continue;
+    if (!show->disk && !show->worst)
+      names_add (&limited, row->name);
+    else if (row->disk.own_bytes > (uint64_t) row->soft_limit)
+      warn_of_disk_limit (row->name, row->disk.own_bytes, (uint64_t) row->soft_limit);
+  }
+  warn_of_disk_limits (root, &limited);
+}
+
+static void print_tables (const struct stat_table *table, const struct show *show)
+{
+  if (show->disk)
+    stat_print_disk (table);
+  if (show->disk && show->worst)
+    putchar ('\n');
+  if (show->worst)
+    stat_print_worst (table);
+  if (!show->disk && !show->worst)
+    print_table (table);
+}
+
 int cmd_stat (struct context *context, int argc, char **argv, struct err *err)
 {
   autoselecting struct selecting selecting = {0};
-  bool disk = false;
+  struct show show = {0};
   const char *interval_text = NULL;
   const struct option_spec specs[] = {
       SELECTING_OPTIONS (&selecting),
-      {"disk", 0, NULL, "files and disk space, and what is shared", &disk, NULL, NULL},
+      {"disk", 0, NULL, "files and disk space, and what is shared", &show.disk, NULL, NULL},
+      {"worst-case", 0, NULL, "disk space needed if nothing were shared", &show.worst, NULL, NULL},
       {"interval", 0, "SECONDS", "take %CPU over these seconds", NULL, &interval_text, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
@@ -292,15 +339,15 @@ int cmd_stat (struct context *context, int argc, char **argv, struct err *err)
       selecting_resolve (root, &selecting, &selected, err) < 0)
     return -err->code;
   if (fill_table (root, &selected, &table, err) < 0 ||
-      (disk && stat_scan_disk (root, &existing, &table, err) < 0))
+      ((show.disk || show.worst) && stat_scan_disk (root, &existing, &table, err) < 0) ||
+      (show.worst && space_read (root, &table.space, err) < 0))
     return -err->code;
   if (interval > 0 && table.running)
     sample (&table, interval);
   if (context->json)
-    print_json_table (&table, disk);
-  else if (disk)
-    stat_print_disk (&table);
+    print_json_table (&table, &show);
   else
-    print_table (&table);
+    print_tables (&table, &show);
+  warn_of_limits (root, &table, &show);
   return 0;
 }

@@ -117,9 +117,17 @@ static int show (struct context *context, bool names_only, struct err *err)
 {
   autonames struct names names = {0};
 
+  autoroot struct vroot *root = NULL;
+
   if (context_select (context, &names, err) < 0)
     return -err->code;
-  return show_states (context, &names, names_only, err);
+  int ret = show_states (context, &names, names_only, err);
+  if (ret < 0 || names_only)
+    return ret;
+  if (context_open_root (context, /* write= */ false, &root, err) < 0)
+    return -err->code;
+  warn_of_disk_limits (root, &names);
+  return ret;
 }
 
 int cmd_status (struct context *context, int argc, char **argv, struct err *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vtemplate gc [NAME…] */
 #include "cmd.h"
+#include "guest/collect.h"
 #include "template/generation.h"
 #include "template/image_cache.h"
 
@@ -65,6 +66,7 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   json_object *list = json_object_new_array ();
   struct gc_result freed = {0};
   size_t left_over = 0;
+  uint64_t files = 0, own = 0;
   bool any = false;
   int first, dashes;
 
@@ -84,15 +86,17 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   for (size_t i = 0; i < names.count; i++) {
     autogenerations struct generations removed = {0};
 
-    if (generations_collect (root, names.items[i], dry_run, &removed, err) < 0)
+    if (generations_collect (root, names.items[i], dry_run, &removed, &own, err) < 0)
       return -err->code;
+    files += own;
     print_removed (context, names.items[i], dry_run, &removed, list);
     any |= removed.count > 0;
   }
-  if (!dry_run && templates_collect_deleted (root, &left_over, err) < 0)
+  if (!dry_run && templates_collect_deleted (root, &left_over, &own, err) < 0)
     return -err->code;
+  files += own;
   any |= left_over > 0;
-  if (any && !dry_run && root_collect (root, /* force= */ true, &freed, err) < 0)
+  if (any && !dry_run && root_collect_after (root, files, &freed, err) < 0)
     return -err->code;
   if (context->json)
     print_json (object);

@@ -59,7 +59,7 @@ int cmd_template_info (struct context *context, int argc, char **argv, struct er
     return err_code (err, ERR_USAGE, "the name of a template is expected; see --help");
   if (template_split (argv[first], &name, &generation, err) < 0 ||
       context_open_root (context, /* write= */ false, &root, err) < 0 ||
-      template_open (root, name, generation, &template, err) < 0)
+      template_peek (root, name, generation, &template, err) < 0)
     return -err->code;
   if (context->json) {
     print_json (template->info);

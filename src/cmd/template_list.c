@@ -58,7 +58,7 @@ static json_object *describe (const struct list *list, const struct template *te
 static int open_generation (const struct list *list, const char *name, unsigned generation,
                             struct template **ret_template, struct err *err)
 {
-  if (template_open (list->root, name, generation, ret_template, err) == 0)
+  if (template_peek (list->root, name, generation, ret_template, err) == 0)
     return 1;
   if (err->code != ERR_NO_GUEST)
     return -err->code;

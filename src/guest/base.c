@@ -60,11 +60,12 @@ int guest_base_write (int fd, const struct guest_base *base, struct err *err)
 int guest_base_lock (struct vroot *root, const struct guest_base *base, int *ret_fd,
                      struct err *err)
 {
+  const struct lock_how how = root_lock_how (root, LOCK_RANK_BASE, LOCK_SHARED);
   autofree char *what = xasprintf ("template %s", base->template);
   autoclose int fd = fd_open_dir (root->templates_fd, base->template);
 
   if (fd < 0)
     return err_errno (err, "open %s/templates/%s, the base of a thin guest", root->path,
                       base->template);
-  return lock_acquire (fd, "lock", LOCK_SHARED, root->no_wait, what, root->on_wait, ret_fd, err);
+  return lock_acquire (fd, "lock", &how, what, ret_fd, err);
 }

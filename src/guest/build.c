@@ -2,6 +2,7 @@
 #include "build.h"
 #include "guest/rename.h"
 #include "guest/settings.h"
+#include "guest/space.h"
 #include "tree/fold.h"
 #include "util/clock.h"
 #include "util/copy.h"
@@ -395,6 +396,7 @@ int build_clones (struct vroot *root, struct build_source *source, const struct 
 
   if (build_check_names (names, options, err) < 0 ||
       (options->thin && check_thin (source, err) < 0) ||
+      space_check (root, 0, "clone guests", err) < 0 ||
       staging_make (root, "clone", &staging, err) < 0)
     return -err->code;
   autoclose int guests_fd = fd_make_dir (staging.fd, "guests", 0700);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "failed.h"
+#include "space.h"
 #include "transaction.h"
 #include "tree/clone.h"
 #include "util/fd.h"
@@ -77,7 +78,8 @@ int failed_begin (struct vroot *root, struct guest *guest, struct err *err)
                      "no failed layer of guest %s is kept: it is with --keep-failed, until a later "
                      "transaction succeeds",
                      guest->name);
-  if (transaction_begin (root, guest, err) < 0)
+  if (space_check (root, 0, "begin a transaction", err) < 0 ||
+      transaction_begin (root, guest, err) < 0)
     return -err->code;
   autoclose int upper_fd = fd_open_dir_beneath (guest->fd, "txn/upper");
   if (upper_fd < 0)

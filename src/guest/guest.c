@@ -50,9 +50,10 @@ static int open_locked (struct vroot *root, const char *name, enum guest_access 
     if (fd < 0)
       return err_errno (err, "open %s/guests/%s", root->path, name);
     if (access != GUEST_PEEK) {
-      enum lock_mode mode = access == GUEST_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE;
+      const struct lock_how how = root_lock_how (
+          root, LOCK_RANK_GUEST, access == GUEST_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE);
 
-      if (lock_acquire (fd, "lock", mode, root->no_wait, what, root->on_wait, &lock_fd, err) < 0)
+      if (lock_acquire (fd, "lock", &how, what, &lock_fd, err) < 0)
         return -err->code;
       if (fstat (fd, &by_fd) < 0)
         return err_errno (err, "stat %s/guests/%s", root->path, name);

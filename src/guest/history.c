@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "history.h"
+#include "guest/collect.h"
 #include "guest/settings.h"
 #include "tree/undo.h"
 #include "util/dirread.h"

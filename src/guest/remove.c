@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "remove.h"
+#include "guest/collect.h"
 #include "guest/usage.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
@@ -53,7 +54,7 @@ int guests_remove (struct vroot *root, const struct names *names, struct err *er
     return ret;
   if (staging_remove (&staging, err) < 0)
     return err_wrap (err, "remove what the guests used");
-  int ran = root_collect (root, /* force= */ true, &collected, err);
+  int ran = root_collect_after (root, usage.store_own_objects, &collected, err);
   if (ran < 0)
     return err_wrap (err, "remove the objects that only they used");
   *ret_result = (struct remove_result){

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "root.h"
+#include "collect.h"
 #include "tree/overlay.h"
 #include "util/conf.h"
 #include "util/fd.h"
-#include "util/lock.h"
 #include <inttypes.h>
 #include <sys/random.h>
 #include <sys/xattr.h>
@@ -160,7 +160,9 @@ int root_open (const struct vroot_options *options, struct vroot **ret_root, str
       .staging_fd = -1,
       .aside_fd = -1,
       .no_wait = options->no_wait,
+      .wait_seconds = options->wait_seconds,
       .on_wait = options->on_wait,
+      .on_warning = options->on_warning,
   };
   if (choose_path (options->path, &root->path, err) < 0 ||
       (!options->existing && make_path (root->path, err) < 0))
@@ -170,12 +172,13 @@ int root_open (const struct vroot_options *options, struct vroot **ret_root, str
     return err_errno (err, "open the state root %s", root->path);
   if (faccessat (root->fd, "root.json", F_OK, 0) < 0) {
     /* Two first commands at once: the second one waits here and finds the work done. */
+    const struct lock_how how = {
+        .rank = LOCK_RANK_ROOT, .mode = LOCK_EXCLUSIVE, .on_wait = options->on_wait};
     autoclose int lock = -1;
 
     if (errno != ENOENT || options->existing)
       return err_errno (err, "look for %s/root.json", root->path);
-    if (lock_acquire (root->fd, "lock", LOCK_EXCLUSIVE, false, root->path, options->on_wait, &lock,
-                      err) < 0)
+    if (lock_acquire (root->fd, "lock", &how, root->path, &lock, err) < 0)
       return -err->code;
     if (faccessat (root->fd, "root.json", F_OK, 0) < 0 &&
         make_format (root->path, root->fd, err) < 0)
@@ -184,15 +187,23 @@ int root_open (const struct vroot_options *options, struct vroot **ret_root, str
   if (read_format (root, err) < 0 || open_parts (root, err) < 0)
     return -err->code;
   if (options->write) {
+    const struct collect_options when_wanted = {0};
     struct gc_result result;
 
-    if (lock_acquire (root->fd, "lock", LOCK_SHARED, root->no_wait, root->path, root->on_wait,
-                      &root->lock_fd, err) < 0 ||
-        staging_sweep (root, err) < 0 || root_collect (root, /* force= */ false, &result, err) < 0)
+    if (root_lock (root, err) < 0 || root_collect (root, &when_wanted, &result, err) < 0)
       return -err->code;
   }
   *ret_root = steal_ptr (&root);
   return 0;
+}
+
+int root_lock (struct vroot *root, struct err *err)
+{
+  const struct lock_how how = root_lock_how (root, LOCK_RANK_ROOT, LOCK_SHARED);
+
+  if (lock_acquire (root->fd, "lock", &how, root->path, &root->lock_fd, err) < 0)
+    return -err->code;
+  return staging_sweep (root, err);
 }
 
 void root_close (struct vroot *root)
@@ -226,39 +237,4 @@ const char *root_run_dir (struct vroot *root, struct err *err)
     return NULL;
   }
   return root->run_path = steal_ptr (&path);
-}
-
-int root_want_gc (struct vroot *root, struct err *err)
-{
-  autoclose int fd = fd_open (root->fd, "gc-wanted", O_WRONLY | O_CREAT, 0600);
-
-  if (fd < 0)
-    return err_errno (err, "create %s/gc-wanted", root->path);
-  return 0;
-}
-
-int root_collect (struct vroot *root, bool force, struct gc_result *ret_result, struct err *err)
-{
-  *ret_result = (struct gc_result){0};
-  if (!force && faccessat (root->fd, "gc-wanted", F_OK, 0) < 0)
-    return 0;
-  int exclusive = lock_convert (root->lock_fd, LOCK_EXCLUSIVE, err);
-  if (exclusive <= 0)
-    return exclusive;
-  int ret = store_gc (root->store, /* dry_run= */ false, ret_result, err);
-  if (ret == 0 && unlinkat (root->fd, "gc-wanted", 0) < 0 && errno != ENOENT)
-    ret = err_errno (err, "remove %s/gc-wanted", root->path);
-  autoerr struct err lock_err = {0};
-  if (lock_convert (root->lock_fd, LOCK_SHARED, &lock_err) < 0 && ret == 0)
-    return err_code (err, lock_err.code, "%s", err_text (&lock_err));
-  return ret < 0 ? ret : 1;
-}
-
-int root_collect_waiting (struct vroot *root, struct gc_result *ret_result, struct err *err)
-{
-  if (lock_acquire (root->fd, "lock", LOCK_EXCLUSIVE, root->no_wait, root->path, root->on_wait,
-                    &root->lock_fd, err) < 0 ||
-      staging_sweep (root, err) < 0 || root_collect (root, /* force= */ true, ret_result, err) < 0)
-    return -err->code;
-  return 0;
 }

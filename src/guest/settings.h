@@ -90,6 +90,8 @@ struct settings {
   int64_t health_timeout;     /* seconds; 30 when not set */
   struct names verify;        /* owned; a command; empty: what the package manager says */
   int64_t keep_transactions;  /* how many can be undone, see history.h */
+  int64_t disk_soft_bytes;    /* own bytes above which is warned */
+  int64_t disk_hard_bytes;    /* own bytes that the file system allows, see quota.h */
   struct names labels;        /* owned; KEY=VALUE, sorted */
   char *notes;                /* owned; or NULL */
 };

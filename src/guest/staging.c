@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Locked directories to build in. */
-#include "root.h"
+#include "collect.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/progress.h"
@@ -52,6 +52,13 @@ int staging_remove (struct staging *staging, struct err *err)
   return ret;
 }
 
+void staging_leave (struct staging *staging)
+{
+  if (staging->root)
+    close (staging->fd);
+  *staging = (struct staging){.fd = -1};
+}
+
 void staging_drop (struct staging *staging)
 {
   int saved = errno;
@@ -80,6 +87,9 @@ int staging_sweep (struct vroot *root, struct err *err)
     if (!swept && root_want_gc (root, err) < 0)
       return -err->code;
     swept = true;
+    if (strncmp (list.items[i].name, STAGING_GC "-", strlen (STAGING_GC "-")) == 0 && fd >= 0 &&
+        store_gc_sweep (root->store, fd, err) < 0)
+      return err_wrap (err, "sweep staging");
     if (fd_remove_tree (root->staging_fd, list.items[i].name, err) < 0)
       return err_wrap (err, "sweep staging");
   }

@@ -82,12 +82,15 @@ struct scan {
   size_t touched_count;
 };
 
-static void touch (struct scan *scan, size_t at, bool of_base, bool visible)
+/* The layer that a name is in. */
+enum layer { OF_BASE, OF_TREE, OF_PRIVATE };
+
+static void touch (struct scan *scan, size_t at, enum layer layer, bool visible)
 {
   struct usage_inode *inode = &scan->map->inodes[at];
 
-  inode->names += !of_base;
-  inode->of_base |= of_base;
+  inode->names += layer != OF_BASE;
+  inode->of_base |= layer == OF_BASE;
   if (!inode->touched) {
     if ((scan->touched_count & (scan->touched_count - 1)) == 0)
       scan->touched = xreallocarray (
@@ -98,6 +101,11 @@ static void touch (struct scan *scan, size_t at, bool of_base, bool visible)
   if (!visible)
     return;
   scan->usage.files++;
+  /* Each name for itself: a write separates it from its hard-link partners. */
+  if (layer != OF_PRIVATE) {
+    scan->usage.worst_bytes += inode->bytes;
+    scan->usage.worst_files++;
+  }
   if (inode->regular && !inode->seen)
     scan->usage.apparent_bytes += inode->size;
   inode->seen |= inode->regular;
@@ -118,19 +126,19 @@ static int count_directory (struct scan *scan, int fd, struct err *err)
 }
 
 static int count_file (struct scan *scan, int dir_fd, const struct dirread_entry *entry,
-                       bool of_base, bool visible, struct err *err)
+                       enum layer layer, bool visible, struct err *err)
 {
   const uint64_t *known = u64table_get (&scan->map->index, entry->ino);
   struct stat st;
 
   if (known && entry->type != DT_CHR) {
-    touch (scan, *known, of_base, visible);
+    touch (scan, *known, layer, visible);
     return 0;
   }
   if (fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_errno (err, "stat %s", entry->name);
   if (!S_ISDIR (st.st_mode))
-    touch (scan, (size_t) (add_inode (scan->map, &st) - scan->map->inodes), of_base,
+    touch (scan, (size_t) (add_inode (scan->map, &st) - scan->map->inodes), layer,
            visible && !layer_is_whiteout (&st));
   return 0;
 }
@@ -156,7 +164,7 @@ static int scan_tree_entry (struct scan *scan, int tree_fd, int private_fd,
   autoclose int child = -1, over_child = -1;
 
   if (entry->type != DT_DIR)
-    return count_file (scan, tree_fd, entry, /* of_base= */ false, visible && !over, err);
+    return count_file (scan, tree_fd, entry, OF_TREE, visible && !over, err);
   if (open_below (tree_fd, entry->name, &child, err) < 0)
     return -err->code;
   if (over && over->type == DT_DIR && open_below (private_fd, entry->name, &over_child, err) < 0)
@@ -170,7 +178,7 @@ static int scan_private_entry (struct scan *scan, int private_fd, const struct d
   autoclose int child = -1;
 
   if (entry->type != DT_DIR)
-    return count_file (scan, private_fd, entry, /* of_base= */ false, visible, err);
+    return count_file (scan, private_fd, entry, OF_PRIVATE, visible, err);
   const struct dirread_entry *under = dirlist_find (tree, entry->name);
   if (under && under->type == DT_DIR)
     return 0; /* went with the tree's */
@@ -215,7 +223,7 @@ static int scan_base (struct scan *scan, const struct lower *lower, struct err *
       autolower struct lower child = LOWER_NONE;
 
       if (entry->type != DT_DIR) {
-        if (i == 0 && count_file (scan, lower->base, entry, /* of_base= */ true,
+        if (i == 0 && count_file (scan, lower->base, entry, OF_BASE,
                                   /* visible= */ true, err) < 0)
           return -err->code;
         continue;
@@ -281,8 +289,10 @@ static void finish_scan (struct scan *scan)
       scan->usage.shared_bytes += inode->bytes;
     } else {
       scan->usage.own_bytes += inode->bytes;
-      if (inode->in_store)
+      if (inode->in_store) {
         scan->usage.store_own_bytes += inode->bytes;
+        scan->usage.store_own_objects++;
+      }
     }
     map->guests_bytes += inode->bytes;
     if (!inode->counted)

@@ -16,8 +16,13 @@ struct usage {
   uint64_t apparent_bytes; /* sizes of the regular files that the guest sees, each inode once */
   uint64_t shared_bytes;
   uint64_t own_bytes;
-  uint64_t store_own_bytes; /* the part of own_bytes that is in the store: freed by gc */
-  uint64_t files;           /* names that the guest sees and that are not directories */
+  uint64_t store_own_bytes;   /* the part of own_bytes that is in the store: freed by gc */
+  uint64_t store_own_objects; /* and their number */
+  uint64_t files;             /* names that the guest sees and that are not directories */
+  /* What the guest would take beside that if it wrote to each file of its tree, or of its base,
+   * that it sees. */
+  uint64_t worst_bytes;
+  uint64_t worst_files;
 };
 
 /* What is known about inodes; grows as guests are scanned. */

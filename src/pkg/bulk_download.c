@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The phases space and download. */
 #include "bulk_internal.h"
-#include <inttypes.h>
-#include <sys/statvfs.h>
+#include "guest/space.h"
 
 /* Unpacked, a package takes about so many times its compressed size; and so much more than the
  * files of packages is written by a run (databases, caches, logs). */
@@ -89,26 +88,16 @@ static uint64_t needed_bytes (const struct bulk *bulk, size_t open)
 
 int bulk_check_space (struct bulk *bulk, struct err *err)
 {
-  struct statvfs vfs;
   size_t open = 0;
 
   for (size_t i = 0; i < bulk->count; i++)
     open += bulk_is_open (bulk, i);
   if (!open)
     return 0;
-  if (fstatvfs (bulk->root->fd, &vfs) < 0)
-    return err_errno (err, "ask for the free space of %s", bulk->root->path);
-  uint64_t needed = needed_bytes (bulk, open);
-  uint64_t free_bytes = (uint64_t) vfs.f_bavail * vfs.f_frsize;
-  if (needed <= free_bytes)
-    return 0;
-  return err_code (
-      err, ENOSPC,
-      "%s has %" PRIu64 " MiB free, and %" PRIu64
-      " MiB are needed for the downloads and %u guests at the same time: make room, or "
-      "try a smaller --jobs",
-      bulk->root->path, free_bytes >> 20, needed >> 20,
-      bulk->options->jobs < open ? bulk->options->jobs : (unsigned) open);
+  autofree char *what =
+      xasprintf ("download for and work on %u guests at the same time (--jobs)",
+                 bulk->options->jobs < open ? bulk->options->jobs : (unsigned) open);
+  return space_check (bulk->root, needed_bytes (bulk, open), what, err);
 }
 
 static void on_progress (void *data, const struct fetch_progress *progress)

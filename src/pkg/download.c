@@ -32,9 +32,9 @@ int pkgcache_open (struct vroot *root, struct pkgcache **ret_cache, struct err *
   *cache = (struct pkgcache){.root = root, .fd = -1, .lock_fd = -1, .by_uri_fd = -1};
   for (size_t i = 0; i < PKGCACHE_SHARDS; i++)
     cache->shards[i] = -1;
+  const struct lock_how how = root_lock_how (root, LOCK_RANK_CACHE, LOCK_SHARED);
   if (pkgcache_open_dir (root, &cache->fd, err) < 0 ||
-      lock_acquire (cache->fd, "lock", LOCK_SHARED, root->no_wait, "the package cache",
-                    root->on_wait, &cache->lock_fd, err) < 0)
+      lock_acquire (cache->fd, "lock", &how, "the package cache", &cache->lock_fd, err) < 0)
     return -err->code;
   *ret_cache = steal_ptr (&cache);
   return 0;

@@ -57,14 +57,14 @@ int pkgcache_prune (struct vroot *root, unsigned days, bool dry_run,
       .before_s = days ? (int64_t) time (NULL) - (int64_t) days * 24 * 3600 : INT64_MAX,
       .dry_run = dry_run,
   };
+  const struct lock_how how = {.rank = LOCK_RANK_CACHE, .mode = LOCK_EXCLUSIVE, .no_wait = true};
   autodirlist struct dirlist list = {0};
   autoclose int fd = -1, lock = -1;
 
   *ret_pruned = prune.pruned;
   if (pkgcache_open_dir (root, &fd, err) < 0)
     return -err->code;
-  if (lock_acquire (fd, "lock", LOCK_EXCLUSIVE, /* no_wait= */ true, "the package cache", NULL,
-                    &lock, err) < 0) {
+  if (lock_acquire (fd, "lock", &how, "the package cache", &lock, err) < 0) {
     if (err->code != ERR_LOCKED)
       return -err->code;
     err_release (err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Commands on a running guest while it is stopped, undone when it does not come up again. */
 #include "run_internal.h"
+#include "guest/quota.h"
+#include "guest/space.h"
 #include "runtime/health.h"
 #include "util/clock.h"
 #include "util/interrupt.h"
@@ -97,11 +99,15 @@ int run_offline (struct vroot *root, struct guest *guest, const struct run_optio
   };
 
   *ret_result = (struct run_result){0};
+  if (space_check (root, 0, "begin a transaction", err) < 0)
+    return -err->code;
   phase (&offline, "stop");
   if (stop_guest (&offline, /* discard= */ false, err) < 0)
     return -err->code;
   phase (&offline, "apply");
   int ret = transaction_begin (root, guest, err);
+  if (ret == 0)
+    ret = quota_apply (root, guest, err);
   if (ret == 0)
     ret = run_layer (root, guest, options, ret_result, err);
   if (ret == 0 && !ret_result->container.failed)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "run_internal.h"
+#include "guest/quota.h"
+#include "guest/space.h"
 #include "runtime/runtime.h"
 #include "util/clock.h"
 #include "util/dirread.h"
@@ -204,9 +206,13 @@ int run_in_guest (struct vroot *root, struct guest *guest, const struct run_opti
   if (options->query)
     return run_query (root, guest, options, ret_result, err);
   *ret_result = (struct run_result){0};
+  if (space_check (root, 0, "begin a transaction", err) < 0)
+    return -err->code;
   if (transaction_begin (root, guest, err) < 0)
     return err_wrap (err, "begin a transaction");
-  int ret = run_and_commit (root, guest, options, ret_result, err);
+  int ret = quota_apply (root, guest, err);
+  if (ret == 0)
+    ret = run_and_commit (root, guest, options, ret_result, err);
   if (ret_result->committed)
     return ret;
   /* A commit that failed behind its journal is finished, not thrown away, by recovery. */

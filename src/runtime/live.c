@@ -4,6 +4,7 @@
 #include "monitor.h"
 #include "network.h"
 #include "runtime.h"
+#include "guest/quota.h"
 #include "guest/settle.h"
 #include "guest/transaction.h"
 #include "util/cgroup.h"
@@ -228,6 +229,8 @@ int live_start (struct vroot *root, struct guest *guest, const struct live_start
     return -err->code;
   if (network_check (&settings, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
+  if (quota_apply (root, guest, err) < 0)
+    return -err->code;
   int ret = start_with (root, guest, &settings, options, err);
   /* A start that failed has undone all but this. */
   if (ret < 0 && ret != -EALREADY &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pty.h"
 #include "util/fd.h"
+#include "util/interrupt.h"
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -111,6 +112,21 @@ static int set (int fd, const struct termios *termios)
   return ret;
 }
 
+/* For the end of the process in a signal handler. */
+static struct termios mode_before;
+static int mode_fd = -1;
+
+static void restore_at_once (void)
+{
+  sigset_t mask;
+
+  sigemptyset (&mask);
+  sigaddset (&mask, SIGTTOU);
+  if (mode_fd >= 0 && pthread_sigmask (SIG_BLOCK, &mask, NULL) == 0 &&
+      tcsetattr (mode_fd, TCSANOW, &mode_before) < 0)
+    return;
+}
+
 int terminal_enter (struct terminal *terminal, enum terminal_mode mode, struct err *err)
 {
   struct termios changed;
@@ -124,6 +140,9 @@ int terminal_enter (struct terminal *terminal, enum terminal_mode mode, struct e
     cfmakeraw (&changed);
   else
     changed.c_lflag &= ~(tcflag_t) (ICANON | ECHO);
+  mode_before = terminal->saved;
+  mode_fd = terminal->in_fd;
+  interrupt_on_exit (restore_at_once);
   if (set (terminal->in_fd, &changed) < 0)
     return err_errno (err, "set the mode of the terminal");
   terminal->mode = mode;
@@ -138,6 +157,7 @@ void terminal_restore (struct terminal *terminal)
   if (terminal->changed && set (terminal->in_fd, &terminal->saved) < 0)
     errno = saved; /* the terminal is gone */
   terminal->changed = false;
+  interrupt_on_exit (NULL);
   errno = saved;
 }
 

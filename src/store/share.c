@@ -13,24 +13,42 @@ void share_release (struct share *share)
   u64table_release (&share->next_slot);
 }
 
-/* The name becomes a link to the object's inode: a temporary link, renamed over it. */
-static int replace_by_link (struct share *share, int from_dir, const char *from, int dir_fd,
-                            const char *name)
+/* Is the name @name on the inode @ino? gc may have taken one object from its slot, and somebody
+ * published another one there. */
+static bool is_on (int dir_fd, const char *name, uint64_t ino)
+{
+  struct stat st;
+
+  return fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == ino;
+}
+
+/* The name becomes a link to the inode of @from: a temporary link, renamed over it. With @ino only
+ * when that is still the inode, else ESTALE; it is linked as share->keep_link first then. */
+static int replace_by_link (struct share *share, int from_dir, const char *from, uint64_t ino,
+                            int dir_fd, const char *name)
 {
   char temp[FD_TEMP_NAME_SIZE];
-  int ret;
+  int ret = 0;
 
   fd_temp_name (temp);
   if (linkat (from_dir, from, share->temp_fd, temp, 0) < 0)
     return -errno;
-  ret = renameat (share->temp_fd, temp, dir_fd, name) < 0 ? -errno : 0;
+  if (ino && !is_on (share->temp_fd, temp, ino))
+    ret = -ESTALE;
+  else if ((ino && share->keep_link &&
+            linkat (share->temp_fd, temp, share->temp_fd, share->keep_link, 0) < 0) ||
+           renameat (share->temp_fd, temp, dir_fd, name) < 0)
+    ret = -errno;
   /* rename() onto another name of the same inode does nothing and leaves the temporary name. An
    * error here must not say that the name is as it was; the directory is swept later. */
   unlinkat (share->temp_fd, temp, 0);
   return ret;
 }
 
-/* One slot, tried. Returns 1 when done, 0 when the next slot is to be tried, negative on errors. */
+enum { SLOT_DONE = 1, SLOT_NEXT = 0, SLOT_AGAIN = 2 };
+
+/* One slot, tried. Returns SLOT_DONE, SLOT_NEXT when the next slot is to be tried, SLOT_AGAIN when
+ * gc took the object meanwhile, negative on errors. */
 static int try_slot (struct share *share, int dir_fd, const char *name, const struct stat *own,
                      const struct digest *id, unsigned slot, unsigned flags, bool trusted,
                      enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err)
@@ -53,7 +71,7 @@ static int try_slot (struct share *share, int dir_fd, const char *name, const st
       u64table_put (&share->store->sizes, (uint64_t) own->st_size, NULL);
       *ret_outcome = SHARE_PUBLISHED;
       *ret_ino = own->st_ino;
-      return 1;
+      return SLOT_DONE;
     }
     /* Another process published it, or gc removed it, in between: look again. */
     if (errno != EEXIST || attempt > 100)
@@ -62,31 +80,31 @@ static int try_slot (struct share *share, int dir_fd, const char *name, const st
   if (st.st_ino == own->st_ino) {
     *ret_outcome = SHARE_ALREADY;
     *ret_ino = own->st_ino;
-    return 1;
+    return SLOT_DONE;
   }
   if (u64table_has (share->inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
-    return 0;
+    return SLOT_NEXT;
   if (!trusted) {
     int same = identity_same (dir_fd, name, fan, object, flags, err);
 
+    if (same < 0 && !is_on (fan, object, st.st_ino))
+      return SLOT_AGAIN;
     if (same < 0)
       return err_wrap (err, "compare with store/%02x/%s", id->bytes[0], object);
     if (!same)
       return err_code (err, ESTALE, "the object store/%02x/%s is not what its name says",
                        id->bytes[0], object);
   }
-  int ret = 0;
-  if (share->keep_link && linkat (fan, object, share->temp_fd, share->keep_link, 0) < 0)
-    ret = -errno;
-  if (ret == 0)
-    ret = replace_by_link (share, fan, object, dir_fd, name);
+  int ret = replace_by_link (share, fan, object, st.st_ino, dir_fd, name);
   /* The group stays where it is. A link that says otherwise, if it cannot be removed, must not be
    * followed to an inode that another file of the tree got in the meantime. */
   if (ret < 0 && share->keep_link && unlinkat (share->temp_fd, share->keep_link, 0) < 0 &&
       errno != ENOENT)
     u64table_put (share->inodes, st.st_ino, NULL);
   if (ret == -EMLINK)
-    return 0;
+    return SLOT_NEXT;
+  if (ret < 0 && !is_on (fan, object, st.st_ino))
+    return SLOT_AGAIN;
   if (ret < 0) {
     errno = -ret;
     return err_errno (err, "link %s to store/%02x/%s", name, id->bytes[0], object);
@@ -94,7 +112,7 @@ static int try_slot (struct share *share, int dir_fd, const char *name, const st
   u64table_put (share->inodes, st.st_ino, NULL);
   *ret_outcome = SHARE_LINKED;
   *ret_ino = st.st_ino;
-  return 1;
+  return SLOT_DONE;
 }
 
 int store_share (struct share *share, int dir_fd, const char *name, const struct digest *id,
@@ -113,7 +131,10 @@ int store_share (struct share *share, int dir_fd, const char *name, const struct
 
     if (ret < 0)
       return ret;
-    if (ret) {
+    if (ret == SLOT_AGAIN) {
+      err_release (err);
+      slot--;
+    } else if (ret == SLOT_DONE) {
       *next = slot + (*ret_outcome != SHARE_ALREADY);
       return 0;
     }
@@ -123,13 +144,38 @@ int store_share (struct share *share, int dir_fd, const char *name, const struct
 int store_join (struct share *share, int from_dir, const char *from, int dir_fd, const char *name,
                 struct err *err)
 {
-  int ret = replace_by_link (share, from_dir, from, dir_fd, name);
+  int ret = replace_by_link (share, from_dir, from, 0, dir_fd, name);
 
   if (ret < 0) {
     errno = -ret;
     return err_errno (err, "link %s to %s", name, from);
   }
   return 0;
+}
+
+/* Links an object, when it is equal to @from, as @partner in share->temp_fd. Returns SLOT_DONE,
+ * SLOT_NEXT, SLOT_AGAIN when gc took it meanwhile, or negative. */
+static int take_object (struct share *share, int fan, const char *object, uint64_t ino,
+                        int from_dir, const char *from, const char *partner, struct err *err)
+{
+  int same = identity_same (from_dir, from, fan, object, 0, err);
+
+  if (same < 0 && is_on (fan, object, ino))
+    return same;
+  if (same < 0) {
+    err_release (err);
+    return SLOT_AGAIN;
+  }
+  if (!same)
+    return SLOT_NEXT;
+  if (linkat (fan, object, share->temp_fd, partner, 0) < 0)
+    return errno == ENOENT ? SLOT_AGAIN : SLOT_NEXT;
+  if (!is_on (share->temp_fd, partner, ino)) {
+    unlinkat (share->temp_fd, partner, 0);
+    return SLOT_AGAIN;
+  }
+  u64table_put (share->inodes, ino, NULL);
+  return SLOT_DONE;
 }
 
 /* Finds or makes an equal inode that is not full; leaves it as @partner in share->temp_fd. */
@@ -159,13 +205,13 @@ static int make_partner (struct share *share, int from_dir, const char *from, co
     if (has) {
       if (u64table_has (share->inodes, slot_st.st_ino) || slot_st.st_nlink >= STORE_LINKS_MAX)
         continue;
-      int same = identity_same (from_dir, from, fan, object, 0, err);
-      if (same < 0)
-        return same;
-      if (!same || linkat (fan, object, share->temp_fd, partner, 0) < 0)
-        continue;
-      u64table_put (share->inodes, slot_st.st_ino, NULL);
-      return 0;
+      int taken = take_object (share, fan, object, slot_st.st_ino, from_dir, from, partner, err);
+      if (taken < 0)
+        return taken;
+      if (taken == SLOT_DONE)
+        return 0;
+      slot -= taken == SLOT_AGAIN;
+      continue;
     }
     if (copy_inode (from_dir, from, &st, -1, NULL, share->temp_fd, partner, err) < 0)
       return -err->code;

@@ -8,7 +8,8 @@
  * links of one another there, so equal but unrelated files of one tree use slots 0, 1, 2, … of the
  * object, and a slot that is full (STORE_LINKS_MAX) opens the next one.
  *
- * A store is opened under the root lock: shared to link and publish, exclusive for store_gc. */
+ * A store is opened under the root lock, shared. An object without other links may be taken away by
+ * a collector at any moment (gc.h): who finds it gone looks again, or publishes anew. */
 #ifndef VG_STORE_STORE_H
 #define VG_STORE_STORE_H
 
@@ -111,15 +112,5 @@ int store_join (struct share *share, int from_dir, const char *from, int dir_fd,
  * inode number: one temporary directory per clone. */
 int store_clone_full (struct share *share, int from_dir, const char *from, int dir_fd,
                       const char *name, struct err *err);
-
-struct gc_result {
-  uint64_t objects; /* removed */
-  uint64_t bytes;   /* freed, by blocks */
-  uint64_t kept;    /* objects still in use */
-};
-
-/* Removes the objects that no tree uses. The caller holds the root lock exclusively. With @dry_run
- * nothing is removed. */
-int store_gc (struct store *store, bool dry_run, struct gc_result *ret_result, struct err *err);
 
 #endif

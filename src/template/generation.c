@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "generation.h"
 #include "guest/base.h"
+#include "guest/collect.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 
@@ -194,7 +195,7 @@ static int refuse_unknown_base (const struct template_uses *uses, struct err *er
 }
 
 static int collect (struct vroot *root, const char *name, bool dry_run, struct staging *staging,
-                    struct generations *old, struct err *err)
+                    struct generations *old, uint64_t *ret_files, struct err *err)
 {
   autogenerations struct generations all = {0};
   autotemplateuses struct template_uses uses = {0};
@@ -216,19 +217,22 @@ static int collect (struct vroot *root, const char *name, bool dry_run, struct s
     return err_code (err, EBUSY,
                      "no generation is removed, as state.json of the guest %s cannot be read",
                      uses.unknown);
+  *ret_files = template_files (name_fd, old);
   if (staging_make (root, "generation", staging, err) < 0 || root_want_gc (root, err) < 0)
     return -err->code;
   return take_away (name_fd, old, staging, err);
 }
 
 int generations_collect (struct vroot *root, const char *name, bool dry_run,
-                         struct generations *ret_removed, struct err *err)
+                         struct generations *ret_removed, uint64_t *ret_files, struct err *err)
 {
   autostaging struct staging staging = {.fd = -1};
   autogenerations struct generations old = {0};
 
+  *ret_files = 0;
   /* The lock is given back before the trees are removed, which takes longer. */
-  if (collect (root, name, dry_run, &staging, &old, err) < 0 || staging_remove (&staging, err) < 0)
+  if (collect (root, name, dry_run, &staging, &old, ret_files, err) < 0 ||
+      staging_remove (&staging, err) < 0)
     return err_wrap (err, "collect old generations of the template %s", name);
   *ret_removed = old;
   old = (struct generations){0};
@@ -280,6 +284,7 @@ int template_delete (struct vroot *root, const char *name, struct names *ret_hol
                      struct gc_result *ret_freed, struct err *err)
 {
   autotemplateuses struct template_uses uses = {0};
+  autogenerations struct generations generations = {0};
   autoclose int fd = -1, lock_fd = -1;
   autostaging struct staging staging = {.fd = -1};
   size_t removed = 0;
@@ -287,6 +292,9 @@ int template_delete (struct vroot *root, const char *name, struct names *ret_hol
   if (name_check (name, "template", err) < 0 ||
       template_lock (root, name, LOCK_EXCLUSIVE, &fd, &lock_fd, err) < 0)
     return -err->code;
+  if (template_generations (fd, &generations, err) < 0)
+    return err_wrap (err, "template %s", name);
+  uint64_t files = template_files (fd, &generations);
   if (template_uses_read (root, &uses, err) < 0 || refuse_unknown_base (&uses, err) < 0 ||
       staging_make (root, "delete", &staging, err) < 0 ||
       take_deleted (root, name, fd, &uses, &staging, ret_holders, &removed, err) < 0)
@@ -296,16 +304,17 @@ int template_delete (struct vroot *root, const char *name, struct names *ret_hol
   lock_fd = -1;
   if (staging_remove (&staging, err) < 0)
     return err_wrap (err, "remove the template %s", name);
-  /* The note is for the case that others hold the store now. */
-  if (root_want_gc (root, err) < 0 || root_collect (root, /* force= */ true, ret_freed, err) < 0)
+  /* The note is for the case that another one collects now. */
+  if (root_want_gc (root, err) < 0 || root_collect_after (root, files, ret_freed, err) < 0)
     return err_wrap (err, "remove the objects that only the template %s used", name);
   return 0;
 }
 
 static int collect_deleted (struct vroot *root, const char *name, size_t *ret_removed,
-                            struct err *err)
+                            uint64_t *ret_files, struct err *err)
 {
   autotemplateuses struct template_uses uses = {0};
+  autogenerations struct generations generations = {0};
   autoclose int fd = -1, lock_fd = -1;
   autostaging struct staging staging = {.fd = -1};
   autonames struct names holders = {0};
@@ -322,23 +331,29 @@ static int collect_deleted (struct vroot *root, const char *name, size_t *ret_re
   /* What cannot be read now may be the next time. */
   if (uses.unknown_base)
     return 0;
+  if (template_generations (fd, &generations, err) < 0)
+    return -err->code;
+  *ret_files += template_files (fd, &generations);
   if (staging_make (root, "delete", &staging, err) < 0 || root_want_gc (root, err) < 0 ||
       take_deleted (root, name, fd, &uses, &staging, &holders, ret_removed, err) < 0)
     return -err->code;
   return staging_remove (&staging, err);
 }
 
-int templates_collect_deleted (struct vroot *root, size_t *ret_removed, struct err *err)
+int templates_collect_deleted (struct vroot *root, size_t *ret_removed, uint64_t *ret_files,
+                               struct err *err)
 {
   autonames struct names names = {0}, deleted = {0};
   size_t removed = 0;
+  uint64_t files = 0;
 
   if (template_list (root, &names, &deleted, err) < 0)
     return -err->code;
   for (size_t i = 0; i < deleted.count; i++)
-    if (collect_deleted (root, deleted.items[i], &removed, err) < 0)
+    if (collect_deleted (root, deleted.items[i], &removed, &files, err) < 0)
       return err_wrap (err, "remove what is left of the template %s", deleted.items[i]);
   *ret_removed = removed;
+  *ret_files = files;
   return 0;
 }
 
@@ -346,10 +361,11 @@ int templates_free_deleted (struct vroot *root, struct err *err)
 {
   struct gc_result freed;
   size_t removed = 0;
+  uint64_t files = 0;
 
-  if (templates_collect_deleted (root, &removed, err) < 0)
+  if (templates_collect_deleted (root, &removed, &files, err) < 0)
     return -err->code;
-  if (removed && root_collect (root, /* force= */ true, &freed, err) < 0)
+  if (removed && root_collect_after (root, files, &freed, err) < 0)
     return err_wrap (err, "remove the objects that only deleted templates used");
   return 0;
 }

@@ -40,9 +40,9 @@ const struct names *template_uses_thin (const struct template_uses *uses, const 
 /* Removes the generations of @name that are older than the newest and have no guests; with
  * @dry_run only tells which. They are gone at once, by a rename to staging; a note for gc stays.
  * Waits until nobody uses the template. Nothing is removed (EBUSY) while a guest's state cannot be
- * read. @ret_removed is the caller's. */
+ * read. @ret_removed is the caller's; @ret_files bounds the objects that were theirs alone. */
 int generations_collect (struct vroot *root, const char *name, bool dry_run,
-                         struct generations *ret_removed, struct err *err);
+                         struct generations *ret_removed, uint64_t *ret_files, struct err *err);
 
 /* Removes the template and the objects that only it used. Waits until nobody has it open. A
  * generation over which thin guests lie stays, under the same name: @ret_holders, the caller's, are
@@ -51,8 +51,10 @@ int template_delete (struct vroot *root, const char *name, struct names *ret_hol
                      struct gc_result *ret_freed, struct err *err);
 
 /* Removes what is left of deleted templates and has no thin guest any more. Those that somebody
- * uses are passed over. @ret_removed counts generations. */
-int templates_collect_deleted (struct vroot *root, size_t *ret_removed, struct err *err);
+ * uses are passed over. @ret_removed counts generations; @ret_files bounds the objects that were
+ * theirs alone. */
+int templates_collect_deleted (struct vroot *root, size_t *ret_removed, uint64_t *ret_files,
+                               struct err *err);
 
 /* The same, with the objects that only they used: for when thin guests went, or became full. */
 int templates_free_deleted (struct vroot *root, struct err *err);

@@ -20,13 +20,13 @@ static int open_dir (struct vroot *root, int *ret_fd, struct err *err)
 
 int image_cache_open (struct vroot *root, struct image_cache *ret_cache, struct err *err)
 {
+  const struct lock_how how = root_lock_how (root, LOCK_RANK_CACHE, LOCK_SHARED);
   autoimagecache struct image_cache cache = IMAGE_CACHE_INIT;
 
   for (size_t i = 0; i < IMAGE_CACHE_SHARDS; i++)
     cache.shards[i] = -1;
   if (open_dir (root, &cache.fd, err) < 0 ||
-      lock_acquire (cache.fd, lock_name, LOCK_SHARED, root->no_wait, "the cache of images",
-                    root->on_wait, &cache.lock_fd, err) < 0)
+      lock_acquire (cache.fd, lock_name, &how, "the cache of images", &cache.lock_fd, err) < 0)
     return -err->code;
   *ret_cache = cache;
   cache = (struct image_cache) IMAGE_CACHE_INIT;
@@ -153,6 +153,7 @@ int image_cache_prune (struct vroot *root, unsigned days, bool dry_run,
                        struct image_cache_pruned *ret_pruned, struct err *err)
 {
   time_t before = days ? time (NULL) - (time_t) days * 24 * 3600 : INT64_MAX;
+  const struct lock_how how = {.rank = LOCK_RANK_CACHE, .mode = LOCK_EXCLUSIVE, .no_wait = true};
   struct image_cache_pruned pruned = {0};
   autodirlist struct dirlist list = {0};
   autoclose int fd = -1, lock_fd = -1;
@@ -165,8 +166,7 @@ int image_cache_prune (struct vroot *root, unsigned days, bool dry_run,
     return err_errno (err, "open %s/cache/images", root->path);
   if (dirread_all (fd, &list, err) < 0)
     return -err->code;
-  int ret = lock_acquire (fd, lock_name, LOCK_EXCLUSIVE, /* no_wait= */ true, "the cache of images",
-                          NULL, &lock_fd, err);
+  int ret = lock_acquire (fd, lock_name, &how, "the cache of images", &lock_fd, err);
   if (ret == -ERR_LOCKED) {
     err_release (err);
     return 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
+#include "guest/collect.h"
+#include "guest/space.h"
 #include "template/copytree.h"
 #include "template/describe.h"
 #include "template/template.h"
@@ -63,7 +65,8 @@ static int start (struct import *import, const char *source, struct err *err)
   interrupt_install ();
   snprintf (number, sizeof number, "%u", import->generation);
   describe (import, source);
-  if (staging_make (root, "import", &import->staging, err) < 0 ||
+  if (space_check (root, 0, "make a template", err) < 0 ||
+      staging_make (root, "import", &import->staging, err) < 0 ||
       make_dir (import->staging.fd, "template", &import->template_fd, err) < 0 ||
       make_dir (import->staging.fd, "temp", &import->temp_fd, err) < 0 ||
       make_dir (import->template_fd, number, &import->generation_fd, err) < 0 ||
@@ -112,8 +115,8 @@ int import_begin_next (struct vroot *root, const char *name, unsigned after, con
   /* Not held while we wait: the one we wait for may want it exclusively. */
   cleanup_close (&lock_fd);
   lock_fd = -1;
-  if (lock_acquire (import->beside_fd, "updating", LOCK_EXCLUSIVE, root->no_wait, what,
-                    root->on_wait, &import->updating_fd, err) < 0 ||
+  const struct lock_how how = root_lock_how (root, LOCK_RANK_UPDATE, LOCK_EXCLUSIVE);
+  if (lock_acquire (import->beside_fd, "updating", &how, what, &import->updating_fd, err) < 0 ||
       template_generations (import->beside_fd, &generations, err) < 0)
     return err_wrap (err, "template %s", name);
   unsigned newest = generations.count ? generations.items[generations.count - 1] : 0;
@@ -239,6 +242,7 @@ void import_drop (struct import *import)
                import->temp_fd,     import->beside_fd,     import->updating_fd};
   json_object *objects[] = {import->info, import->verified, import->version, import->guest};
   bool unfinished = import->staging.root != NULL;
+  uint64_t files = import->writer.report.files;
 
   writer_release (&import->writer);
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
@@ -254,7 +258,9 @@ void import_drop (struct import *import)
     /* The note comes first, for the case that others hold the store, or that we are killed. */
     root_want_gc (import->root, &err);
     staging_drop (&import->staging);
-    root_collect (import->root, /* force= */ true, &freed, &err);
+    int interrupt = interrupt_set_aside ();
+    root_collect_after (import->root, files, &freed, &err);
+    interrupt_put_back (interrupt);
   }
   *import = (struct import) IMPORT_INIT;
   errno = saved;

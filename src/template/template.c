@@ -66,6 +66,7 @@ static int no_such_template (struct vroot *root, const char *name, struct err *e
 int template_lock_any (struct vroot *root, const char *name, enum lock_mode mode, int *ret_fd,
                        int *ret_lock_fd, struct err *err)
 {
+  const struct lock_how how = root_lock_how (root, LOCK_RANK_TEMPLATE, mode);
   autofree char *what = xasprintf ("template %s", name);
 
   for (;;) {
@@ -77,7 +78,7 @@ int template_lock_any (struct vroot *root, const char *name, enum lock_mode mode
       return no_such_template (root, name, err);
     if (fd < 0)
       return err_errno (err, "open %s/templates/%s", root->path, name);
-    if (lock_acquire (fd, "lock", mode, root->no_wait, what, root->on_wait, &lock_fd, err) < 0) {
+    if (lock_acquire (fd, "lock", &how, what, &lock_fd, err) < 0) {
       if (err->code != ENOENT)
         return -err->code;
       err_release (err); /* deleted since it was opened */
@@ -223,6 +224,42 @@ int template_open (struct vroot *root, const char *name, unsigned generation,
   return 0;
 }
 
+/* Was it deleted since it was opened? */
+static bool is_gone (int name_fd, unsigned generation)
+{
+  char number[16];
+
+  snprintf (number, sizeof number, "%u", generation);
+  return generation && faccessat (name_fd, number, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+         errno == ENOENT;
+}
+
+int template_peek (struct vroot *root, const char *name, unsigned generation,
+                   struct template **ret_template, struct err *err)
+{
+  autotemplate struct template *template = xcalloc (1, sizeof *template);
+
+  *template = (struct template){.name = xstrdup (name), .fd = -1, .tree_fd = -1, .lock_fd = -1};
+  if (name_check (name, "template", err) < 0)
+    return -err->code;
+  autoclose int name_fd = fd_open_dir (root->templates_fd, name);
+  if (name_fd < 0 && errno == ENOENT)
+    return no_such_template (root, name, err);
+  if (name_fd < 0)
+    return err_errno (err, "open %s/templates/%s", root->path, name);
+  int deleted = template_is_deleted (name_fd, err);
+  if (deleted)
+    return deleted < 0 ? deleted : no_such_template (root, name, err);
+  if (open_generation (name_fd, generation, template, err) < 0) {
+    if (err->code == ENOENT && is_gone (name_fd, template->generation))
+      return err_code (err, ERR_NO_GUEST, "the generation %u of the template %s was just deleted",
+                       template->generation, name);
+    return err_wrap (err, "template %s", name);
+  }
+  *ret_template = steal_ptr (&template);
+  return 0;
+}
+
 void template_close (struct template *template)
 {
   int saved = errno;
@@ -259,4 +296,23 @@ int template_check_new (struct vroot *root, const char *name, struct err *err)
   if (errno != ENOENT)
     return err_errno (err, "look for %s/templates/%s", root->path, name);
   return 0;
+}
+
+uint64_t template_files (int name_fd, const struct generations *generations)
+{
+  uint64_t total = 0;
+
+  for (size_t i = 0; i < generations->count; i++) {
+    autojson json_object *info = NULL;
+    autoerr struct err ignored = {0};
+    int64_t files = 0;
+    char number[16];
+
+    snprintf (number, sizeof number, "%u", generations->items[i]);
+    autoclose int fd = fd_open_dir (name_fd, number);
+    if (fd >= 0 && json_read_file (fd, "template.json", "template.json", &info, &ignored) == 0 &&
+        json_get_int (info, "files", 0, &files, &ignored) == 0 && files > 0)
+      total += (uint64_t) files;
+  }
+  return total;
 }

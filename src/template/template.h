@@ -19,6 +19,7 @@
 
 #include "guest/names.h"
 #include "guest/root.h"
+#include "store/gc.h"
 #include "util/lock.h"
 
 enum { TEMPLATE_FORMAT = 1 };
@@ -29,13 +30,17 @@ struct template
   unsigned generation;
   int fd;            /* owned: templates/NAME/<generation> */
   int tree_fd;       /* owned: its tree/ */
-  int lock_fd;       /* owned: shared as long as the template is open, so that it is not deleted */
+  int lock_fd;       /* owned: shared as long as it is open, so that it is not deleted; or -1 */
   json_object *info; /* owned: template.json */
 };
 
 /* Opens @generation of the template @name, 0 for the newest. ERR_NO_GUEST with the nearest names;
  * ERR_LOCKED under root->no_wait while it is being deleted. */
 int template_open (struct vroot *root, const char *name, unsigned generation,
+                   struct template **ret_template, struct err *err);
+
+/* The same without a lock, for who only looks: it may be deleted at any moment. lock_fd is -1. */
+int template_peek (struct vroot *root, const char *name, unsigned generation,
                    struct template **ret_template, struct err *err);
 void template_close (struct template *template);
 static inline void cleanup_template (struct template **template)
@@ -59,6 +64,10 @@ void generations_release (struct generations *generations);
 
 /* @name_fd is templates/NAME. */
 int template_generations (int name_fd, struct generations *ret_generations, struct err *err);
+
+/* The files of these generations together, as template.json counts them: no more objects than that
+ * are theirs alone. */
+uint64_t template_files (int name_fd, const struct generations *generations);
 
 /* Opens templates/NAME and locks it. Both descriptors are the caller's. ERR_NO_GUEST, ERR_LOCKED as
  * with template_open. */

@@ -104,6 +104,7 @@ int template_update (struct vroot *root, const char *name, const struct update_o
                      struct err *err)
 {
   autodefinition struct definition definition = {0};
+  uint64_t files;
   int ret = wanted (root, name, options, &definition, ret_result, err);
 
   if (ret < 0)
@@ -117,6 +118,7 @@ int template_update (struct vroot *root, const char *name, const struct update_o
   if (ret < 0 || newest (root, name, &ret_result->generation, err) < 0)
     return -err->code;
   ret_result->outcome = ret ? UPDATE_DONE : UPDATE_CURRENT;
-  return ret ? generations_collect (root, name, /* dry_run= */ false, &ret_result->removed, err)
+  return ret ? generations_collect (root, name, /* dry_run= */ false, &ret_result->removed, &files,
+                                    err)
              : 0;
 }

@@ -41,6 +41,10 @@ static int share_blocks (struct pass *pass, int fd, const struct digest *id, str
   struct stat st, object_st;
   autoclose int object = store_open_object (pass->store, id, err);
 
+  if (object < 0 && err->code == ENOENT) {
+    err_release (err); /* gc took it since it was looked for */
+    return 0;
+  }
   if (object < 0)
     return object;
   if (fstat (fd, &st) < 0 || fstat (object, &object_st) < 0)

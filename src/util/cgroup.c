@@ -141,12 +141,12 @@ int cgroup_sweep_parents (int lock_fd, struct err *err)
 
 int cgroup_lock (int *ret_fd, struct err *err)
 {
+  const struct lock_how how = {.rank = LOCK_RANK_CGROUPS, .mode = LOCK_SHARED};
   autoclose int dir_fd = fd_make_dir (AT_FDCWD, "/run/vguest", 0711);
 
   if (dir_fd < 0)
     return err_errno (err, "open /run/vguest");
-  return lock_acquire (dir_fd, ".cgroups.lock", LOCK_SHARED, false, "/run/vguest", NULL, ret_fd,
-                       err);
+  return lock_acquire (dir_fd, ".cgroups.lock", &how, "/run/vguest", ret_fd, err);
 }
 
 /* Which hierarchies tell who belongs to a guest: of the first kind that there is. */

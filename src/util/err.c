@@ -83,6 +83,8 @@ int err_exit_status (const struct err *err)
     return 4;
   case ERR_NO_GUEST:
     return 5;
+  case ERR_NO_SPACE:
+    return 6;
   case ERR_LOCKED:
     return 7;
   case ERR_INTERRUPTED:

@@ -23,6 +23,7 @@ enum {
   ERR_SOME_FAILED,   /* some guests of several failed: exit status 3 */
   ERR_NOTHING,       /* there was nothing to do: exit status 4 */
   ERR_NO_GUEST,      /* unknown guest or template: exit status 5 */
+  ERR_NO_SPACE,      /* the reserve of free space would be used: exit status 6 */
   ERR_LOCKED,        /* somebody else holds a lock: exit status 7 */
   ERR_INTERRUPTED,   /* SIGINT, SIGTERM or SIGHUP: exit status 130 */
 };

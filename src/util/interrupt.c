@@ -1,16 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "interrupt.h"
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t arrived;
 static volatile sig_atomic_t count;
 static unsigned limit; /* seconds; 0: none */
 
-static void on_signal (int number)
+static void (*volatile on_exit_now) (void);
+
+enum { STATUS_INTERRUPTED = 130, MS_AT_ONCE = 1000 };
+
+static void note (int number)
 {
   arrived = number;
   count = count + 1;
+}
+
+/* Milliseconds since the last call, at most a day; a day at the first. Handlers exclude each other,
+ * so that nobody else is here. */
+static long since_last (void)
+{
+  static const long day = 86400;
+  static struct timespec last;
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  long seconds = now.tv_sec - last.tv_sec;
+  long ms = seconds * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000;
+  bool first = !last.tv_sec && !last.tv_nsec;
+  last = now;
+  return first || seconds > day ? day * 1000 : ms;
+}
+
+static void on_signal (int number)
+{
+  int saved = errno;
+
+  note (number);
+  if (since_last () < MS_AT_ONCE && number != SIGHUP) {
+    if (on_exit_now)
+      on_exit_now ();
+    _exit (STATUS_INTERRUPTED);
+  }
+  errno = saved;
+}
+
+static void on_limit (int number)
+{
+  note (number);
+}
+
+void interrupt_on_exit (void (*restore) (void))
+{
+  on_exit_now = restore;
 }
 
 void interrupt_install (void)
@@ -21,6 +65,8 @@ void interrupt_install (void)
     struct sigaction old, action = {.sa_handler = on_signal};
 
     sigemptyset (&action.sa_mask);
+    for (size_t k = 0; k < sizeof signals / sizeof signals[0]; k++)
+      sigaddset (&action.sa_mask, signals[k]);
     if (sigaction (signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
       sigaction (signals[i], &action, NULL);
   }
@@ -28,7 +74,7 @@ void interrupt_install (void)
 
 void interrupt_after (unsigned seconds)
 {
-  struct sigaction action = {.sa_handler = on_signal};
+  struct sigaction action = {.sa_handler = on_limit};
 
   sigemptyset (&action.sa_mask);
   if (seconds)
@@ -59,7 +105,7 @@ unsigned interrupt_count (void)
 
 void interrupt_record (int number)
 {
-  on_signal (number);
+  note (number);
 }
 
 int interrupt_set_aside (void)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SIGINT, SIGTERM and SIGHUP, and a time limit, as an error: a command that has something to undo
  * installs the handlers once, and asks between steps that take long. The signals do not restart
- * system calls, so that one that blocks returns EINTR and its caller can ask. */
+ * system calls, so that one that blocks returns EINTR and its caller can ask.
+ *
+ * A second SIGINT or SIGTERM within a second of the one before ends the process at once, with
+ * status 130 and nothing undone: that is left to the next command. SIGHUP is never that second one,
+ * as a terminal that goes away sends several, and service managers send it behind a SIGTERM. */
 #ifndef VG_UTIL_INTERRUPT_H
 #define VG_UTIL_INTERRUPT_H
 
@@ -10,6 +14,10 @@
 
 /* Installs the handlers. A signal that is ignored (nohup) stays ignored. */
 void interrupt_install (void);
+
+/* Called, in the signal handler, before the process ends at once: to put a terminal back. NULL:
+ * none any more. */
+void interrupt_on_exit (void (*restore) (void));
 
 /* Did one of the signals arrive since the start? Async-signal-safe and cheap. */
 bool interrupt_pending (void);

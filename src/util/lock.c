@@ -1,65 +1,78 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lock.h"
+#include "clock.h"
 #include "fd.h"
 #include "interrupt.h"
+#include "lockholder.h"
+#include "lockorder.h"
 #include <sys/file.h>
 #include <time.h>
 
-/* The holder writes "pid command since" into the file: a hint for people, not part of the lock. */
-static void write_holder (int fd)
-{
-  char text[256], stamp[32], command[64] = "?";
-  time_t now = time (NULL);
-  struct tm tm;
+enum { POLL_FIRST_MS = 5, POLL_MS = 100 };
 
-  autoclose int comm = open ("/proc/self/comm", O_RDONLY | O_CLOEXEC);
-  ssize_t n = comm >= 0 ? read (comm, command, sizeof command - 1) : -1;
-  if (n > 0)
-    command[n - 1] = '\0';
-  if (!gmtime_r (&now, &tm) || !strftime (stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm))
-    return;
-  int len = snprintf (text, sizeof text, "%ld %s since %s\n", (long) getpid (), command, stamp);
-  if (len > 0 && ftruncate (fd, 0) == 0 && pwrite (fd, text, (size_t) len, 0) < 0)
-    return;
+/* flock cannot end at a time: so it is tried again and again. Returns 0, or -EWOULDBLOCK. */
+static int wait_until (int fd, int op, uint64_t deadline_us, const char *what, struct err *err)
+{
+  long pause_ms = POLL_FIRST_MS;
+
+  for (;;) {
+    if (flock (fd, op | LOCK_NB) == 0)
+      return 0;
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return err_errno (err, "lock %s", what);
+    if (interrupt_check (err) < 0)
+      return err_wrap (err, "wait for %s", what);
+    if (clock_us () >= deadline_us)
+      return -EWOULDBLOCK;
+    struct timespec pause = {.tv_nsec = pause_ms * 1000000};
+    nanosleep (&pause, NULL);
+    pause_ms = pause_ms * 2 < POLL_MS ? pause_ms * 2 : POLL_MS;
+  }
 }
 
-static void read_holder (int fd, char *text, size_t size)
+static int wait_for (int fd, int op, const struct lock_how *how, const char *what, struct err *err)
 {
-  ssize_t n = pread (fd, text, size - 1, 0);
+  autofree char *holder = lockholder_describe (fd);
 
-  text[n > 0 ? n : 0] = '\0';
-  text[strcspn (text, "\n")] = '\0';
-  if (!*text)
-    snprintf (text, size, "another vguest");
+  if (how->no_wait)
+    return err_code (err, ERR_LOCKED, "%s is locked by %s", what, holder);
+  if (how->on_wait)
+    how->on_wait (what, holder);
+  if (how->seconds) {
+    int ret = wait_until (fd, op, clock_us () + (uint64_t) how->seconds * 1000000, what, err);
+
+    if (ret != -EWOULDBLOCK)
+      return ret;
+    autofree char *now = lockholder_describe (fd);
+    return err_code (err, ERR_LOCKED, "%s is still locked after %u s, by %s", what, how->seconds,
+                     now);
+  }
+  while (flock (fd, op) < 0)
+    if (errno != EINTR)
+      return err_errno (err, "lock %s", what);
+    else if (interrupt_check (err) < 0)
+      return err_wrap (err, "wait for %s", what);
+  return 0;
 }
 
-int lock_acquire (int dir_fd, const char *name, enum lock_mode mode, bool no_wait, const char *what,
-                  void (*on_wait) (const char *what, const char *holder), int *ret_fd,
-                  struct err *err)
+int lock_acquire (int dir_fd, const char *name, const struct lock_how *how, const char *what,
+                  int *ret_fd, struct err *err)
 {
   autoclose int fd = fd_open (dir_fd, name, O_RDWR | O_CREAT, 0600);
-  int op = mode == LOCK_EXCLUSIVE ? LOCK_EX : LOCK_SH;
+  int op = how->mode == LOCK_EXCLUSIVE ? LOCK_EX : LOCK_SH;
 
   if (fd < 0)
     return err_errno (err, "open the lock of %s", what);
+  if (!how->no_wait)
+    lockorder_check (fd, how->rank, what, how->mode);
   if (flock (fd, op | LOCK_NB) < 0) {
-    char holder[256];
-
     if (errno != EWOULDBLOCK)
       return err_errno (err, "lock %s", what);
-    read_holder (fd, holder, sizeof holder);
-    if (no_wait)
-      return err_code (err, ERR_LOCKED, "%s is locked by %s", what, holder);
-    if (on_wait)
-      on_wait (what, holder);
-    while (flock (fd, op) < 0)
-      if (errno != EINTR)
-        return err_errno (err, "lock %s", what);
-      else if (interrupt_check (err) < 0)
-        return err_wrap (err, "wait for %s", what);
+    if (wait_for (fd, op, how, what, err) < 0)
+      return -err->code;
   }
-  if (mode == LOCK_EXCLUSIVE)
-    write_holder (fd);
+  lockholder_write (fd);
+  lockorder_note (fd, how->rank, what, how->mode);
   *ret_fd = steal_fd (&fd);
   return 0;
 }

@@ -36,7 +36,7 @@ names_options () {
   shift
   while read -r option; do
     # The common options are told once.
-    case $option in root | json | quiet | no-wait | help) continue ;; esac
+    case $option in root | json | quiet | no-wait | wait | help) continue ;; esac
     grep -q -E -e "^\.(It|Op|Nm|Fl).* -$option( |$)" "$SOURCE_DIR/man/$page" ||
       missing="$missing --$option"
   done < <("$@" --help | sed -n 's/^ .*--\([a-z0-9-]*\).*/\1/p')
@@ -47,7 +47,7 @@ names_options () {
 }
 
 @test "the manual pages name every option" {
-  for option in root json quiet no-wait help; do
+  for option in root json quiet no-wait wait help; do
     grep -q -E -e "^\.It Fl.* -$option( |$)" "$SOURCE_DIR/man/vguest.8"
   done
   for verb in build exec suexec enter console logs hashify delete start stop restart condrestart \

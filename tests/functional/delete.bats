@@ -64,6 +64,7 @@ guests () {
   ln "$GUESTS/web1/tree/usr/lib/both" "$GUESTS/web2/tree/usr/lib/both"
   vguest -q web1 hashify
   vguest -q web2 hashify
+  vstore -q gc # makes its lock
   before=$(disk_bytes)
   run vguest --json web1,web2 delete --yes
   assert_status 0
@@ -112,9 +113,9 @@ guests () {
   check_root
 }
 
-@test "objects are freed later when another command is using the store" {
-  exec 8<>"$VGUEST_ROOT/lock"
-  flock -s 8
+@test "objects are freed later when another command is collecting" {
+  exec 8<>"$VGUEST_ROOT/gc-lock"
+  flock 8
   head -c 100000 /dev/urandom >"$GUESTS/web1/tree/usr/lib/new"
   vguest -q web1 hashify 8>&-
   run vguest --json web1 delete --yes 8>&-

@@ -260,7 +260,9 @@ web1
   done
 }
 
-@test "a second signal within a second does not wait" {
+@test "a second signal within a second does not wait; the next command repairs" {
+  vguest web1 exec -- true
+  layers web1 >"$T/before"
   vguest web1 exec -- sh -c "trap '' TERM; while :; do sleep 0.1$NAP; done" >"$T/out" 2>&1 3>&- &
   local pid=$! start=$SECONDS
   wait_for pgrep -f "^sleep 0.1$NAP" >/dev/null
@@ -270,7 +272,11 @@ web1
   ended "$pid"
   assert_status 130
   [ $((SECONDS - start)) -lt 8 ]
+  run timeout 30 vguest web1 exec -- true
+  assert_status 0
   assert_no_containers
+  layers web1 >"$T/after"
+  diff "$T/before" "$T/after"
 }
 
 @test "kill -9 at any moment: the next command repairs" {

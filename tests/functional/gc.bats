@@ -59,20 +59,135 @@ make_garbage () {
   check_root
 }
 
-@test "it waits until nobody uses the store, or exits 7" {
+garbage () {
+  find "$VGUEST_ROOT/store" -size 100000c
+}
+
+@test "it runs beside others; one that collects is waited for, or not" {
   make_garbage
   exec 8<>"$VGUEST_ROOT/lock"
   flock -s 8
-  run vstore gc --no-wait 8>&-
+  exec 9<>"$VGUEST_ROOT/gc-lock"
+  flock 9
+  run vstore gc --no-wait 8>&- 9>&-
   assert_status 7
-  run vstore gc -n 8>&-
+  assert_contains "$output" "the collection of unused objects is locked by"
+  run vstore gc -n 8>&- 9>&-
   assert_status 0
-  vstore -q gc 8>&- &
-  sleep 0.3
-  [ -n "$(find "$VGUEST_ROOT/store" -size 100000c)" ]
+  # A deletion leaves it to the next one.
+  run vguest --json web2 delete --yes 8>&- 9>&-
+  assert_status 0
+  [ "$(json .collected)" = false ]
+  [ -n "$(garbage)" ]
+  exec 9>&-
+  # The store is in use still.
+  run vstore gc --no-wait 8>&-
+  assert_status 0
+  [ -z "$(garbage)" ]
   exec 8>&-
-  wait $!
-  [ -z "$(find "$VGUEST_ROOT/store" -size 100000c)" ]
+  check_root
+}
+
+@test "a command that may not, leaves the note to the next one; so does one that was killed" {
+  make_garbage
+  touch "$VGUEST_ROOT/gc-running"
+  vguest -q web1 set notes=x
+  [ -z "$(garbage)" ]
+  [ -z "$(find "$VGUEST_ROOT" -maxdepth 1 -name 'gc-[rw]*')" ]
+}
+
+@test "an object that a killed collection took away, and a tree uses, comes back" {
+  local object away before
+  before=$(store_sums)
+  object=$(find "$VGUEST_ROOT/store" -inum "$(stat -c %i "$GUESTS/web1/tree/usr/lib/lib01.so")")
+  away=$VGUEST_ROOT/staging/gc-0123456789abcdef
+  make_garbage
+  mkdir "$away"
+  mv "$object" "$away/$(basename "$(dirname "$object")")$(basename "$object")"
+  object=$(garbage)
+  mv "$object" "$away/$(basename "$(dirname "$object")")$(basename "$object")"
+  vstore -q gc
+  [ "$(store_sums)" = "$before" ]
+  assert_nothing_left
+  check_root
+}
+
+# fill_store DIR: 10,100 objects, with names in DIR as well. What they are is not looked at here.
+fill_store () {
+  python3 - "$VGUEST_ROOT/store" "$1" <<'END'
+import os, sys
+store, tree = sys.argv[1:]
+os.makedirs(tree, exist_ok=True)
+for i in range(10100):
+    fan = store + "/%02x" % (i % 256)
+    os.makedirs(fan, mode=0o700, exist_ok=True)
+    name = "%s/%d" % (tree, i)
+    open(name, "w").close()
+    os.link(name, fan + "/%062x-0" % i)
+END
+}
+
+@test "more than half of a large store only with --force, or by who has just deleted it" {
+  skip_unless_program python3
+  fill_store "$GUESTS/web1/tree/many"
+  # Somebody takes the names away behind our back.
+  rm -r "$GUESTS/web1/tree/many"
+  run vstore gc
+  assert_status 1
+  assert_contains "$output" "10100 of the "
+  assert_contains "$output" "--force"
+  run vstore gc -n --json
+  assert_status 0
+  [ "$(json .needs_force)" = true ]
+  # By itself it is left, and said once.
+  touch "$VGUEST_ROOT/gc-wanted"
+  run vguest web1 set notes=x
+  assert_status 0
+  assert_contains "$output" "warning: 10100 of the "
+  [ -e "$VGUEST_ROOT/store/00/$(printf %062x 0)-0" ]
+  run vguest web1 set notes=y
+  [ -z "$output" ]
+  run vstore gc --force --json
+  assert_status 0
+  [ "$(json .objects)" = 10100 ]
+  check_root
+  # Whoever deletes the guest wants it so.
+  fill_store "$GUESTS/web1/tree/many"
+  run vguest web1 delete --yes
+  assert_status 0
+  refute grep -q warning <<<"$output"
+  [ "$(find "$VGUEST_ROOT/store" ! -type d | wc -l)" -lt 200 ]
+  check_root
+}
+
+@test "builds, deletes, clones and unifies beside a collector that never rests" {
+  local stop=$T/stop collector worker
+  (while [ ! -e "$stop" ]; do vstore -q gc || echo "gc: $?" >>"$T/failed"; done) 3>&- &
+  collector=$!
+  for worker in 1 2 3; do
+    (for i in {1..12}; do
+      vguest -q "w$worker-[1-2]" build -m clone -- -s small || echo "build: $?" >>"$T/failed"
+      # The same new file in all of them, again and again: published, linked, unused, collected.
+      echo "news $((i % 3))" >"$GUESTS/w$worker-1/private/usr-news"
+      mkdir -p "$GUESTS/w$worker-1/private/usr/lib"
+      mv "$GUESTS/w$worker-1/private/usr-news" "$GUESTS/w$worker-1/private/usr/lib/news"
+      touch -d "2024-01-0$((i % 3 + 1))" "$GUESTS/w$worker-1/private/usr/lib/news"
+      vguest -q "w$worker-1" hashify || echo "hashify: $?" >>"$T/failed"
+      vguest -q "w$worker-*" delete --yes || echo "delete: $?" >>"$T/failed"
+    done) 3>&- &
+    eval "pid$worker=$!"
+  done
+  for worker in 1 2 3; do
+    eval "wait \$pid$worker"
+  done
+  touch "$stop"
+  wait "$collector"
+  [ ! -e "$T/failed" ] || {
+    sort "$T/failed" | uniq -c
+    return 1
+  }
+  check_root
+  assert_nothing_left
 }
 
 @test "wrong words on the command line" {
