@@ -101,6 +101,7 @@ void warn_of_comments (const char *guest);
 void complete_words (const char *kind, const char *root);
 
 /* The verbs. */
+command_fn cmd_adopt;
 command_fn cmd_build;
 command_fn cmd_delete;
 command_fn cmd_thicken;
