@@ -25,8 +25,8 @@ static int parse (struct context *context, struct arguments *arguments, int argc
   struct adopt_request *request = &arguments->request;
   const char *type = NULL;
   const struct option_spec specs[] = {
-      {"type", 't', "TYPE", "auto, chroot, lxc, nspawn, vserver or export", NULL, &type, NULL},
-      {"config", 'c', "PATH", "its configuration; of an export: inspect's output", NULL,
+      {"type", 0, "TYPE", "auto, chroot, lxc, nspawn, vserver or export", NULL, &type, NULL},
+      {"config", 0, "PATH", "its configuration; of an export: inspect's output", NULL,
        &request->config, NULL},
       {"cni", 0, "NETWORK", "the CNI network it shall join", NULL, &request->cni, NULL},
       {"hostname", 0, "H", "another host name", NULL, &request->hostname, NULL},
