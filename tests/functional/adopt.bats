@@ -224,7 +224,7 @@ make_vserver () {
   run vguest app2 adopt --move "$T/app.tar"
   assert_status 2
   assert_contains "$output" "--move is for trees"
-  run vguest app2 adopt --config "$T/app.tar" "$T/app.tar"
+  run vguest app2 adopt --config "$VGUEST_POLICY" "$T/app.tar"
   assert_status 2
   check_root
 }
