@@ -20,9 +20,12 @@ struct nspawn {
  * the end. */
 static char *next_word (const char **text)
 {
-  const char *at = *text + strspn (*text, " \t\n");
+  const char *at = *text;
   autostrbuf struct strbuf word = STRBUF_INIT (TRANSLATION_TEXT_MAX);
   char quote = '\0';
+
+  while (isspace ((unsigned char) *at))
+    at++;
   bool any = *at != '\0';
 
   for (; *at && (quote || !isspace ((unsigned char) *at)); at++) {

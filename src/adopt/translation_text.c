@@ -132,12 +132,11 @@ static void sort_options (const char *options, bool tmpfs, struct strbuf *out,
     options += len + (options[len] == ',');
     if (!len)
       continue;
-    if (!tmpfs && (strcmp (word, "rbind") == 0 || wanted))
+    if ((!tmpfs && (strcmp (word, "rbind") == 0 || wanted)) || value ||
+        (is_one_of (word, kept) && !both))
       strbuf_addf (out, ",%s", word);
     else if (both || is_one_of (word, silent))
       continue;
-    else if (value || is_one_of (word, kept))
-      strbuf_addf (out, ",%s", word);
     else
       strbuf_addf (unknown, "%s%s", unknown->len ? "," : "", word);
   }

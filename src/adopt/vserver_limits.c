@@ -65,6 +65,8 @@ static void set_limit (struct vserver *vserver, const struct vserver_limit *limi
   const char *soft_text = limit->soft ? limit->soft : limit->both ? limit->both : limit->hard;
   autofree char *key = xasprintf ("rlimits/%s", limit->name);
 
+  if (!hard_text || !soft_text)
+    return; /* only a suffix that is not known, which was told */
   for (size_t i = 0; pages[i]; i++)
     if (strcmp (pages[i], limit->name) == 0)
       unit = vserver->page_size;

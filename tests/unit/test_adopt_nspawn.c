@@ -15,20 +15,22 @@ static void a_booted_machine_is_translated (void **state)
                     "Capability=CAP_NET_ADMIN \\\n   CAP_SYS_NICE\nDropCapability=CAP_NET_RAW\n"
                     "LimitNOFILE=1024:infinity\nPrivateUsers=no\nTimezone=copy\n"
                     "KillSignal=SIGRTMIN+3\n"
+                    "Environment=B=c\f\vD=e\r\n"
                     "[Files]\nBind=/srv/mail\nBindReadOnly=-/srv/with\\:colon:/mnt/x\n"
                     "BindReadOnly=/etc/ssl:/etc/ssl:norbind\nBind=+/a:/b\n"
                     "TemporaryFileSystem=/tmp:mode=1777,size=64M\nReadOnly=yes\n"
                     "[Network]\nVirtualEthernet=yes\nBridge=br0\nPort=tcp:25\n"
                     "Port=udp:5300:53\n[Other]\nX=y\n");
-  expect_settings (&translation,
-                   "{'hostname':'mail','environment':{'LANG':'de_DE.UTF-8','A':'b c'},"
-                   "'capabilities':{'add':['CAP_NET_ADMIN','CAP_SYS_NICE'],"
-                   "'drop':['CAP_NET_RAW']},'rlimits':{'nofile':'1024:unlimited'},"
-                   "'mounts':[{'source':'/srv/mail','target':'/srv/mail','options':['rbind']},"
-                   "{'source':'/etc/ssl','target':'/etc/ssl','read_only':true,"
-                   "'options':['rbind']},"
-                   "{'type':'tmpfs','target':'/tmp','options':['mode=1777','size=64M']}],"
-                   "'network':{'cni':'lan','ports':['25:25/tcp','5300:53/udp']}}");
+  expect_settings (
+      &translation,
+      "{'hostname':'mail','environment':{'LANG':'de_DE.UTF-8','A':'b c','B':'c','D':'e'},"
+      "'capabilities':{'add':['CAP_NET_ADMIN','CAP_SYS_NICE'],"
+      "'drop':['CAP_NET_RAW']},'rlimits':{'nofile':'1024:unlimited'},"
+      "'mounts':[{'source':'/srv/mail','target':'/srv/mail','options':['rbind']},"
+      "{'source':'/etc/ssl','target':'/etc/ssl','read_only':true,"
+      "'options':['rbind']},"
+      "{'type':'tmpfs','target':'/tmp','options':['mode=1777','size=64M']}],"
+      "'network':{'cni':'lan','ports':['25:25/tcp','5300:53/udp']}}");
   assert_false (translation.pick_ids);
   assert_int_equal (left_over (&translation, "Timezone", "copy"), 1);
   assert_int_equal (left_over (&translation, "BindReadOnly", "colon"), 1);

@@ -21,6 +21,7 @@ static const char *const full[][2] = {
     {"rlimits/nofile.hard", "4096\n"},
     {"rlimits/memlock", "16\n"},
     {"rlimits/as", "inf\n"},
+    {"rlimits/core.min", "1\n"},
     {"bcapabilities", "CAP_SYS_TIME\n# no\nnet_raw\n~CAP_MKNOD\nLINUX_FROB\n"},
     {"ccapabilities", "SET_UTSNAME\nSECURE_MOUNT\n"},
     {"flags", "virt_mem\nsched_hard\nfrob\n"},
@@ -67,6 +68,7 @@ static void a_directory_is_translated (void **state)
   assert_string_equal (translation.rootfs, "/vservers/www");
   assert_int_equal (left_over (&translation, "interfaces/2", "192.0.2.99/26"), 1);
   assert_int_equal (left_over (&translation, "rlimits/as", "inf"), 1);
+  assert_int_equal (left_over (&translation, "rlimits/core.min", "1"), 1);
   assert_int_equal (left_over (&translation, "bcapabilities", "LINUX_FROB"), 1);
   assert_int_equal (left_over (&translation, "ccapabilities", "SECURE_MOUNT"), 1);
   assert_int_equal (left_over (&translation, "flags", "sched_hard"), 1);
