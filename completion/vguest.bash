@@ -69,10 +69,17 @@ oci
 rsync
 skeleton"
       ;;
+    --type) _vguest_reply "$cur" <<<"auto
+chroot
+lxc
+nspawn
+vserver
+export" ;;
+    --cni) COMPREPLY=() ;;
     --pull) _vguest_reply "$cur" <<<"always
 missing
 never" ;;
-    --definition | -d | --exclude-from | -X | --from-file | --keyring | --key | --sums | --signature | --debconf-selections) _vguest_files "$cur" ;;
+    --definition | -d | --config | --exclude-from | -X | --from-file | --keyring | --key | --sums | --signature | --debconf-selections) _vguest_files "$cur" ;;
     --init) _vguest_reply "$cur" < <(_vguest_words styles) ;;
     --signal) _vguest_reply "$cur" < <(compgen -A signal | sed 's/^SIG//') ;;
     --env | -e | --user | -u | --hostname | --jobs | -j | --timeout | -t | --wait | --interval | --lines | \
@@ -110,6 +117,7 @@ _vguest_verb () {
   case $1 in
     set) _vguest_set ;;
     get) _vguest_reply "$cur" < <(_vguest_words keys) ;;
+    adopt) _vguest_files "$cur" ;;
     build) ((dashes)) && _vguest_reply "$cur" < <(printf '%s\n' -s -X) ;;
     *) COMPREPLY=() ;;
   esac
@@ -137,7 +145,7 @@ _vguest () {
         --cwd | -C | --user | -u | --hostname | --timeout | -t | --wait | --interval | --lines | \
         --signal | --definition | -d | --from-file | --pull | --keyring | --key | --sums | --signature | \
         --sha256 | --sha512 | --max-size | --max-unpacked | --older-than | --creds | \
-        --platform) ((++i)) ;;
+        --platform | --type | --config | --cni) ((++i)) ;;
       -*) ;;
       *) words+=("$word") ;;
     esac

@@ -7,6 +7,7 @@
 
 static const struct command commands[] = {
     {"vguest", "build", "-m METHOD [OPTION…] -- ARG…", "make guests", cmd_build},
+    {"vguest", "adopt", "[OPTION…] SOURCE", "make a guest of a system in use elsewhere", cmd_adopt},
     {"vguest", "delete", "[--yes]", "delete guests and what only they used", cmd_delete},
     {"vguest", "thicken", "", "make thin guests full ones", cmd_thicken},
     {"vguest", "rename", "NEW", "give a guest another name", cmd_rename},

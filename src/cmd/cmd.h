@@ -108,6 +108,7 @@ void warn_of_disk_limits (struct vroot *root, const struct names *names);
 void complete_words (const char *kind, const char *root);
 
 /* The verbs. */
+command_fn cmd_adopt;
 command_fn cmd_build;
 command_fn cmd_delete;
 command_fn cmd_thicken;

@@ -9,9 +9,9 @@ enum { NAMES_MAX = 100000 };
 
 /* Words that a verb or a selection could be mistaken for. */
 static const char *const reserved[] = {
-    "all",    "build", "delete", "enter",    "exec",    "get",     "hashify", "help", "info",
-    "kill",   "list",  "logs",   "none",     "rename",  "restart", "running", "set",  "start",
-    "status", "stop",  "suexec", "template", "thicken", "vguest",  NULL,
+    "adopt", "all",    "build", "delete", "enter",    "exec",    "get",     "hashify", "help",
+    "info",  "kill",   "list",  "logs",   "none",     "rename",  "restart", "running", "set",
+    "start", "status", "stop",  "suexec", "template", "thicken", "vguest",  NULL,
 };
 
 static bool name_char (char c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest.h"
+#include "adoption.h"
 #include "rename.h"
 #include "settle.h"
 #include "thicken.h"
@@ -60,8 +61,8 @@ int guest_recover (struct vroot *root, struct guest *guest, struct err *err)
     return running < 0 ? running : rename_recover (root, guest, err);
   int ran = guest_has_run (guest, err);
   if (ran < 0 || (ran && guest_wait_gone (root, guest->name, err) < 0) ||
-      guest_sweep (guest, err) < 0 || thicken_recover (guest, err) < 0 ||
-      finish_fold (root, guest, &report, err) < 0 ||
+      guest_sweep (guest, err) < 0 || adoption_recover (root, guest, err) < 0 ||
+      thicken_recover (guest, err) < 0 || finish_fold (root, guest, &report, err) < 0 ||
       guest_settle_run (root, guest, &report, err) < 0)
     return -err->code;
   return rename_recover (root, guest, err);
