@@ -12,6 +12,11 @@ static void on_wait (const char *what, const char *holder)
   fprintf (stderr, "%s: waiting for %s, locked by %s\n", program_name, what, holder);
 }
 
+static void on_damage (const char *text)
+{
+  print_warning ("%s", text);
+}
+
 int context_open_root (const struct context *context, bool write, struct vroot **ret_root,
                        struct err *err)
 {
@@ -26,7 +31,10 @@ int context_open_root (const struct context *context, bool write, struct vroot *
   progress_enable (!context->quiet && !context->json);
   if (require_root (err) < 0)
     return -err->code;
-  return root_open (&options, ret_root, err);
+  if (root_open (&options, ret_root, err) < 0)
+    return -err->code;
+  (*ret_root)->store->on_damage = on_damage;
+  return 0;
 }
 
 int context_select (struct context *context, struct names *ret_names, struct err *err)
