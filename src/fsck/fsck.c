@@ -138,10 +138,12 @@ static int add_quarantined (struct fsck *fsck, struct err *err)
 
     if (!item->object)
       continue;
+    struct damage damage = {0};
+    if (store_diagnose (store, fd, item->name, &item->id, item->slot, &damage, err) < 0)
+      return -err->code;
     struct fsck_object *object = add_object (fsck);
     object->earlier = true;
-    if (store_diagnose (store, fd, item->name, &item->id, item->slot, &object->damage, err) < 0)
-      return -err->code;
+    object->damage = damage;
     object->damage.quarantined = steal_ptr (&item->name);
   }
   return 0;

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 enum {
-  MODE_SEARCHES_MAX = 500, /* some milliseconds each */
+  MODE_SEARCHES_MAX = 200, /* some milliseconds each */
   SHIFTED_BY = 65536,      /* ids of user namespaces begin at a multiple */
 };
 
@@ -72,7 +72,8 @@ static bool try_note (struct diagnosis *diagnosis, const struct identity_parts *
 {
   struct stat st = parts->st;
 
-  if (!note || !S_ISREG (st.st_mode) || !digest_equal (&note->contents, &parts->contents))
+  if (!note || !digest_equal (&note->contents, &parts->contents) ||
+      (note->mode & S_IFMT) != (st.st_mode & S_IFMT))
     return false;
   st.st_mode = note->mode;
   st.st_uid = note->uid;
@@ -142,18 +143,20 @@ static bool is_as_noted (const struct identity_parts *parts, const struct conten
 void diagnose (struct diagnosis *diagnosis, const struct identity_parts *parts,
                const struct contents_note *note, struct damage *damage)
 {
+  if (note && !digest_equal (&note->contents, &parts->contents)) {
+    damage->kind = DAMAGE_CONTENTS;
+    damage->detail = note->size == (uint64_t) parts->st.st_size
+                         ? xstrdup ("the contents are not what they were")
+                         : xasprintf ("the size was %" PRIu64 " and is %" PRId64, note->size,
+                                      (int64_t) parts->st.st_size);
+    return;
+  }
   if (try_note (diagnosis, parts, note, damage) || try_owners (diagnosis, parts, damage) ||
       try_modes (diagnosis, parts, damage))
     return;
   if (note && is_as_noted (parts, note)) {
     damage->kind = DAMAGE_ATTRIBUTES;
     damage->detail = xstrdup ("extended attributes are not what they were");
-  } else if (note && !digest_equal (&note->contents, &parts->contents)) {
-    damage->kind = DAMAGE_CONTENTS;
-    damage->detail = note->size == (uint64_t) parts->st.st_size
-                         ? xstrdup ("the contents are not what they were")
-                         : xasprintf ("the size was %" PRIu64 " and is %" PRId64, note->size,
-                                      (int64_t) parts->st.st_size);
   } else {
     damage->kind = DAMAGE_UNKNOWN;
     damage->detail = xstrdup ("contents or metadata are not what its name says");

@@ -164,8 +164,7 @@ static int look_into (struct reader *reader, int fan_fd, const char *name, struc
     object->detail = xstrdup ("it has attributes of an overlay");
     return 1;
   }
-  if (S_ISREG (parts.st.st_mode))
-    note (part, object, &parts);
+  note (part, object, &parts);
   return 0;
 }
 
@@ -514,6 +513,10 @@ int store_diagnose (struct store *store, int dir_fd, const char *name, const str
     return err_errno (err, "stat %s", name);
   object.ino = object.now.st_ino;
   object.links = object.now.st_nlink;
+  if (object.links == 1) {
+    *ret_damage = object;
+    return 0;
+  }
   if (contents_open (store, &contents, err) < 0 ||
       contents_load (&contents, store->hasher, id->bytes[0], &part.old, err) < 0)
     return -err->code;
