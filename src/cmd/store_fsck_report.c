@@ -13,18 +13,6 @@ static char *object_path (const struct damage *damage)
   return xasprintf ("store/%.2s/%s-%u", text, text + 2, damage->slot);
 }
 
-static char *place_name (const struct fsck_place *place)
-{
-  switch (place->kind) {
-  case FSCK_TEMPLATE:
-    return xasprintf ("template %s@%u", place->name, place->generation);
-  case FSCK_GUEST:
-    return xasprintf ("guest %s", place->name);
-  default:
-    return xstrdup (place->path);
-  }
-}
-
 static bool is_plain_tree (const struct fsck_use *use)
 {
   return strcmp (use->layer, "tree") == 0;
@@ -42,7 +30,7 @@ static void print_use (const struct fsck *fsck, const struct fsck_object *object
                        const struct fsck_use *use)
 {
   const struct fsck_place *place = &fsck->places[use->place];
-  autofree char *name = place_name (place);
+  autofree char *name = fsck_place_name (place);
   autofree char *path = format_text (use->path);
   autofree char *command = command_for (place, use);
 
@@ -100,7 +88,7 @@ static void print_findings (const struct fsck *fsck, bool summary)
 static void print_places (const struct fsck *fsck)
 {
   for (size_t i = 0; fsck->widespread && i < fsck->place_count; i++) {
-    autofree char *name = place_name (&fsck->places[i]);
+    autofree char *name = fsck_place_name (&fsck->places[i]);
 
     if (fsck->places[i].uses)
       printf ("  %s: %" PRIu64 " files\n", name, fsck->places[i].uses);

@@ -165,7 +165,7 @@ static void judge_owners (struct fsck *fsck)
     right = right ? right : &damage->right;
     same += now->st_uid == damage->now.st_uid && now->st_gid == damage->now.st_gid;
   }
-  if (owners * 2 <= fsck->object_count) {
+  if (!right || owners * 2 <= fsck->object_count) {
     fsck_add (fsck, FSCK_WIDESPREAD, true, "store",
               "%zu of %ju objects are damaged: this looks like an accident of the whole disk or "
               "state root; nothing is repaired: restore it from a backup",

@@ -97,6 +97,9 @@ struct fsck {
   size_t finding_count;
 };
 
+/* "guest web1", "template small@2": the caller's. */
+char *fsck_place_name (const struct fsck_place *place);
+
 /* "alien", "double", …: in JSON. */
 const char *fsck_class_name (enum fsck_class class);
 

@@ -81,31 +81,40 @@ static void note_source (struct search *search, const struct digest *id, const c
     }
 }
 
-static int look_in_slots (struct search *search, const struct digest *id, struct err *err)
+/* The first slot with a good one: 1 and its name, 0 when there is none. */
+static int find_good_slot (struct good *good, const struct digest *id, char *ret_name,
+                           struct err *err)
 {
-  struct store *store = search->good->fsck->root->store;
+  struct store *store = good->fsck->root->store;
   int fan = store_fan (store, id, err);
 
   if (fan < 0)
     return fan;
   for (unsigned slot = 0, gap = 0; gap < STORE_GAP_MAX; slot++) {
-    char name[SLOT_NAME_SIZE];
     struct stat st;
     int has = store_stat_slot (store, id, slot, &st, err);
 
     if (has < 0)
       return has;
     gap = has ? 0 : gap + 1;
-    slot_name (id, slot, name);
-    int good = has ? store_is_object (store->hasher, fan, name, id, err) : 0;
-    if (good > 0) {
-      note_source (search, id, "slot");
-      return 0;
-    }
-    if (good < 0)
+    slot_name (id, slot, ret_name);
+    int is_good = has ? store_is_object (store->hasher, fan, ret_name, id, err) : 0;
+    if (is_good > 0)
+      return 1;
+    if (is_good < 0)
       err_release (err); /* one that cannot be read is none */
   }
   return 0;
+}
+
+static int look_in_slots (struct search *search, const struct digest *id, struct err *err)
+{
+  char name[SLOT_NAME_SIZE];
+  int found = find_good_slot (search->good, id, name, err);
+
+  if (found > 0)
+    note_source (search, id, "slot");
+  return found < 0 ? found : 0;
 }
 
 static int look_at_itself (struct search *search, const struct fsck_object *object, struct err *err)
@@ -275,29 +284,34 @@ int good_find (struct good *good, struct err *err)
   return ret;
 }
 
-/* Fills the free slot @name from the file in staging, or from another slot. */
-static int fill_slot (struct good *good, const struct fsck_object *object, int from_dir,
-                      const char *from, int fan, const char *name, struct err *err)
+/* Fills the free slot @name from the file in staging, or from another slot: the k-th of all guests
+ * is one inode again. 1; 0 when there is nothing to fill it with. */
+static int fill_slot (struct good *good, const struct digest *id, int fan, const char *name,
+                      struct err *err)
 {
-  char made[DIGEST_TEXT_SIZE];
+  char made[DIGEST_TEXT_SIZE], from[SLOT_NAME_SIZE];
   int staging = good->staging.fd;
   struct stat st;
 
-  good_name (&object->damage.id, made);
+  good_name (id, made);
   if (faccessat (staging, made, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
-    if (!from)
-      return 0;
-    if (fstatat (from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    int found = find_good_slot (good, id, from, err);
+
+    if (found <= 0)
+      return found;
+    if (fstatat (fan, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
       return err_errno (err, "stat the object %s", from);
-    if (copy_inode (from_dir, from, &st, -1, NULL, staging, made, err) < 0)
+    if (copy_inode (fan, from, &st, -1, NULL, staging, made, err) < 0)
       return -err->code;
-    int same =
-        store_is_object (good->fsck->root->store->hasher, staging, made, &object->damage.id, err);
+    int same = store_is_object (good->fsck->root->store->hasher, staging, made, id, err);
     if (same <= 0)
       return same;
   }
   if (renameat (staging, made, fan, name) < 0)
-    return err_errno (err, "publish a copy as store/%02x/%s", object->damage.id.bytes[0], name);
+    return err_errno (err, "publish a copy as store/%02x/%s", id->bytes[0], name);
+  if (fstatat (fan, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat the object %s", name);
+  u64table_put (&good->fsck->root->store->inodes, st.st_ino, NULL);
   return 1;
 }
 
@@ -306,36 +320,26 @@ int good_link (struct good *good, const struct fsck_object *object, struct u64ta
 {
   struct store *store = good->fsck->root->store;
   const struct digest *id = &object->damage.id;
-  autofree char *full = NULL; /* a good one that cannot be used here */
   char name[SLOT_NAME_SIZE];
-  struct stat st;
   int fan = store_fan (store, id, err);
 
   if (fan < 0)
     return fan;
   for (unsigned slot = 0;; slot++) {
+    struct stat st;
     int has = store_stat_slot (store, id, slot, &st, err);
 
-    if (has < 0)
-      return has;
     slot_name (id, slot, name);
-    if (!has) {
-      int filled = fill_slot (good, object, fan, full, fan, name, err);
-
-      /* There may be a good one behind the gap. */
-      if (filled < 0 || (filled == 0 && slot >= STORE_GAP_MAX))
-        return filled;
-      if (filled == 0)
-        continue;
-      if (fstatat (fan, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_errno (err, "stat the object %s", name);
-      u64table_put (&store->inodes, st.st_ino, NULL);
-    } else if (u64table_has (inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX) {
-      if (!full)
-        full = xstrdup (name);
-      continue;
+    if (has == 0) {
+      has = fill_slot (good, id, fan, name, err);
+      if (has > 0)
+        has = store_stat_slot (store, id, slot, &st, err);
     }
-    if (has && store_is_object (store->hasher, fan, name, id, err) <= 0) {
+    if (has <= 0)
+      return has;
+    if (u64table_has (inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
+      continue;
+    if (store_is_object (store->hasher, fan, name, id, err) <= 0) {
       err_release (err);
       continue;
     }

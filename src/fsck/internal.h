@@ -16,8 +16,6 @@ void fsck_add (struct fsck *fsck, enum fsck_class class, bool error, const char 
 int fsck_find_places (struct fsck *fsck, struct err *err);
 /* Opens the directory of a place; the caller's, or negative. ENOENT when it is gone. */
 int fsck_open_place (struct fsck *fsck, const struct fsck_place *place, struct err *err);
-/* "guest web1", "template small@2": the caller's. */
-char *fsck_place_name (const struct fsck_place *place);
 
 /* walk.c: walks over all places, and notes who uses what. */
 int fsck_walk (struct fsck *fsck, struct err *err);
@@ -34,6 +32,9 @@ int fsck_check_tree_file (struct fsck *fsck, const char *where, int dir_fd, cons
 /* The private layer open at @fd. @clean: nothing of an overlay may be there. */
 int fsck_check_private (struct fsck *fsck, const struct fsck_place *place, int fd, bool clean,
                         struct err *err);
+
+/* merged.c: names of a guest that are hard links of one another and perhaps should not be. */
+int fsck_check_merged (struct fsck *fsck, const struct fsck_place *place, int fd, struct err *err);
 
 /* files.c: the files of a place, and what was left in it. Nothing is judged that changes when it is
  * in use. */

@@ -73,6 +73,13 @@ static void add (struct private_walk *walk, enum fsck_class class, const char *n
   fsck_add (walk->fsck, class, true, where, "%s", text);
 }
 
+static bool is_opaque_value (const struct xattr *x)
+{
+  const char *value = x->value;
+
+  return x->len == 1 && (*value == 'y' || *value == 'x');
+}
+
 /* Attributes that no overlay of ours makes, or whose values we do not know. */
 static int check_forms (struct private_walk *walk, int dir_fd, const char *name, struct err *err)
 {
@@ -93,8 +100,7 @@ static int check_forms (struct private_walk *walk, int dir_fd, const char *name,
     if (!*k) {
       autofree char *text = xasprintf ("the attribute %s is not one that fold knows", x->name);
       add (walk, FSCK_PRIVATE_FORM, name, text);
-    } else if (strcmp (*k, "opaque") == 0 &&
-               (x->len != 1 || !memchr ("yx", *(const char *) x->value, 2))) {
+    } else if (strcmp (*k, "opaque") == 0 && !is_opaque_value (x)) {
       add (walk, FSCK_PRIVATE_FORM, name, "an opaque mark that fold does not know");
     }
   }

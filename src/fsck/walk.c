@@ -197,6 +197,8 @@ static int look_at_place (struct pass *pass, size_t index, struct err *err)
   if (look_at_state (fsck, place, fd, &lock, err) < 0 ||
       fsck_each_layer (fd, place->kind, walk_layer, &walk, err) < 0 ||
       (place->kind != FSCK_TEMPLATE && look_at_private (fsck, place, fd, err) < 0) ||
+      (place->kind == FSCK_GUEST && !fsck->options.quick &&
+       fsck_check_merged (fsck, place, fd, err) < 0) ||
       fsck_check_files (fsck, place, fd, err) < 0)
     return -err->code;
   return 0;

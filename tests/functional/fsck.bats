@@ -243,6 +243,43 @@ damaged" ]
   check_root
 }
 
+@test "a repair that is killed at any call is finished by the next" {
+  skip_unless_program strace
+  local n call killed=0
+  for call in linkat renameat renameat2 unlinkat; do
+    for n in 1 2 4 7; do
+      ln -f "$G/web1/tree/usr/share/doc/same1" "$G/web1/tree/usr/lib/partner"
+      ln -f "$G/web1/tree/usr/share/doc/same1" "$G/web1/tree/etc/partner"
+      damage "$G/web1/tree/usr/share/doc/same1"
+      damage "$G/web1/tree/usr/share/doc/same2"
+      strace -qq -f -e trace="$call" -e inject="$call:signal=SIGKILL:when=$n" -o /dev/null \
+        "$VGUEST_BIN_DIR/vstore" -q fsck --repair >/dev/null 2>&1 || killed=$((killed + ($? == 137)))
+      vstore -q fsck --repair >/dev/null || [ $? = 1 ]
+      same_inode "$G"/web1/tree/{usr/share/doc/same1,usr/lib/partner,etc/partner}
+      same_inode "$G"/web[12]/tree/usr/share/doc/same1
+      cmp "$G/web2/tree/usr/share/doc/same2" "$T/source/usr/share/doc/same2"
+      refute same_inode "$G"/web1/tree/usr/share/doc/same[12]
+      [ -z "$(ls "$G/web1/txn")" ]
+      vstore -q fsck
+    done
+  done
+  echo "killed $killed times"
+  [ "$killed" -ge 10 ]
+  rm "$G/web1/tree/usr/lib/partner" "$G/web1/tree/etc/partner"
+  touch -d '2023-05-06' "$G/web1/tree/usr/lib" "$G/web1/tree/etc"
+  check_root
+}
+
+@test "a signal ends a check, and leaves nothing" {
+  skip_unless_program strace
+  run strace -qq -f -e trace=pread64 -e inject=pread64:signal=SIGTERM:when=20 -o /dev/null \
+    "$VGUEST_BIN_DIR/vstore" fsck -j 2
+  assert_status 32
+  assert_contains "$output" "interrupted by signal 15"
+  [ -z "$(find "$S" -name '.vg-*' -o -name contents)" ]
+  check_root
+}
+
 @test "links of a repair that belong to another place are not believed" {
   local link=$G/web1/txn/temp before
   mkdir "$link"
@@ -339,6 +376,17 @@ damaged" ]
   [ "$(json '[.findings[] | select(.class == "private-form").where] | unique | join(" ")')" = \
     "guests/web1/private/srv/a guests/web1/private/srv/b guests/web1/private/srv/c guests/web1/private/srv/whiteout" ]
   [ "$(json '.findings[] | select(.class == "private-shared").where')" = guests/web1/private/srv/shared ]
+}
+
+@test "names of a guest that are one inode and were two in its template are told" {
+  run vstore fsck --json
+  [ "$(json '.findings | length')" = 0 ]
+  ln -f "$G/web1/tree/usr/share/doc/same1" "$G/web1/tree/usr/share/doc/same3"
+  ln "$G/web1/tree/usr/share/doc/same2" "$G/web1/tree/usr/share/doc/new"
+  run vstore fsck --json
+  assert_status 0
+  [ "$(json '[.findings[] | .class] | join(" ")')" = merged ]
+  assert_contains "$output" "/usr/share/doc/same3 is a hard link to an equal file"
 }
 
 @test "files of vguest's own that cannot be read, and parts that are missing" {
