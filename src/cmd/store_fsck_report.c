@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "store/quarantine.h"
 #include "store_fsck.h"
+#include "util/strbuf.h"
 #include <inttypes.h>
 
 /* "store/ab/…-0": the caller's. */
@@ -26,6 +27,29 @@ static char *command_for (const struct fsck_place *place, const struct fsck_use 
   return xasprintf ("vapt-get %s -- install --reinstall %s", place->name, use->package);
 }
 
+/* Why it has to wait. */
+static void print_wait (const struct fsck_place *place)
+{
+  if (place->kind == FSCK_TEMPLATE)
+    printf (": a thin guest over it is in use: repair it when that is stopped\n");
+  else if (strcmp (place->state, "stopped") == 0)
+    printf (": another guest over its template is in use: repair it when that is stopped\n");
+  else
+    printf (": it is %s: repair it when it is stopped\n", place->state);
+}
+
+/* The guests that see a file of a template, as they lie over it: "web3,web4", or NULL. The
+ * caller's. */
+static char *thin_guests (const struct fsck *fsck, size_t template)
+{
+  autostrbuf struct strbuf names = STRBUF_INIT (1 << 20);
+
+  for (size_t i = 0; i < fsck->place_count; i++)
+    if (fsck->places[i].thin && fsck->places[i].base == template)
+      strbuf_addf (&names, "%s%s", names.len ? "," : "", fsck->places[i].name);
+  return names.len ? strbuf_steal (&names) : NULL;
+}
+
 static void print_use (const struct fsck *fsck, const struct fsck_object *object,
                        const struct fsck_use *use)
 {
@@ -33,13 +57,14 @@ static void print_use (const struct fsck *fsck, const struct fsck_object *object
   autofree char *name = fsck_place_name (place);
   autofree char *path = format_text (use->path);
   autofree char *command = command_for (place, use);
+  autofree char *thin = thin_guests (fsck, use->place);
 
-  printf ("  %s: %s%s/%s", name, is_plain_tree (use) ? "" : use->layer,
-          is_plain_tree (use) ? "" : ":", path);
+  printf ("  %s%s%s: %s%s/%s", name, thin ? ", and over it guest " : "", thin ? thin : "",
+          is_plain_tree (use) ? "" : use->layer, is_plain_tree (use) ? "" : ":", path);
   if (use->repaired)
     printf (": repaired\n");
   else if (use->waits)
-    printf (": it is %s: repair it when it is stopped\n", place->state);
+    print_wait (place);
   else if (command)
     printf (": to repair it: %s\n", command);
   else if (object->source || !fsck->options.repair)
@@ -167,11 +192,17 @@ static json_object *use_to_json (const struct fsck *fsck, const struct fsck_use 
   const struct fsck_place *place = &fsck->places[use->place];
   json_object *object = json_object_new_object ();
   autofree char *command = command_for (place, use);
+  json_object *thin = place->kind == FSCK_TEMPLATE ? json_object_new_array () : NULL;
 
+  for (size_t i = 0; thin && i < fsck->place_count; i++)
+    if (fsck->places[i].thin && fsck->places[i].base == use->place)
+      json_append (thin, json_object_new_string (fsck->places[i].name));
   json_set_string (object, "kind", kinds[place->kind]);
   json_set_string (object, "name", place->name);
   if (place->kind == FSCK_TEMPLATE)
     json_set_int (object, "generation", place->generation);
+  if (thin)
+    json_put (object, "thin", thin);
   json_set_string (object, "layer", use->layer);
   json_set_bytes (object, "path", use->path, strlen (use->path));
   json_set_bool (object, "repaired", use->repaired);
@@ -231,6 +262,8 @@ static json_object *place_to_json (const struct fsck_place *place)
     json_set_int (object, "generation", place->generation);
   else
     json_set_string (object, "state", place->state);
+  if (place->kind != FSCK_TEMPLATE)
+    json_set_bool (object, "thin", place->thin);
   json_set_int (object, "files", (int64_t) place->names);
   json_set_int (object, "unshared", (int64_t) place->unshared);
   json_set_int (object, "unshared_bytes", (int64_t) place->unshared_bytes);

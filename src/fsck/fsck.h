@@ -9,7 +9,7 @@
  * is done again by the next one.
  *
  * Places are the generations of templates, guests, and guests that were put aside. One that runs or
- * is mounted is never changed. */
+ * is mounted is never changed, nor is a generation that a thin guest of that kind lies over. */
 #ifndef VG_FSCK_FSCK_H
 #define VG_FSCK_FSCK_H
 
@@ -24,6 +24,8 @@ struct fsck_place {
   unsigned generation; /* of a template */
   char *path;          /* owned; from the state root: "guests/web1" */
   const char *state;   /* "stopped", "running", "mounted", or "busy": somebody holds its lock */
+  bool thin;           /* a guest whose tree lies over the generation of a template: */
+  size_t base;         /* the index of that place */
   uint64_t names;      /* in its tree; no directories */
   uint64_t unshared;   /* of them: could be objects and are none */
   uint64_t unshared_bytes;

@@ -316,7 +316,7 @@ static int fill_slot (struct good *good, const struct digest *id, int fan, const
 }
 
 int good_link (struct good *good, const struct fsck_object *object, struct u64table *inodes,
-               int temp_fd, const char *link, struct err *err)
+               uint64_t wanted, int temp_fd, const char *link, uint64_t *ret_ino, struct err *err)
 {
   struct store *store = good->fsck->root->store;
   const struct digest *id = &object->damage.id;
@@ -330,14 +330,19 @@ int good_link (struct good *good, const struct fsck_object *object, struct u64ta
     int has = store_stat_slot (store, id, slot, &st, err);
 
     slot_name (id, slot, name);
-    if (has == 0) {
+    if (has == 0 && wanted && slot >= STORE_GAP_MAX)
+      return 0;
+    if (has == 0 && !wanted) {
       has = fill_slot (good, id, fan, name, err);
       if (has > 0)
         has = store_stat_slot (store, id, slot, &st, err);
     }
+    if (has == 0 && wanted)
+      continue;
     if (has <= 0)
       return has;
-    if (u64table_has (inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
+    if (wanted ? st.st_ino != wanted
+               : u64table_has (inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
       continue;
     if (store_is_object (store->hasher, fan, name, id, err) <= 0) {
       err_release (err);
@@ -346,6 +351,7 @@ int good_link (struct good *good, const struct fsck_object *object, struct u64ta
     if (linkat (fan, name, temp_fd, link, 0) < 0)
       return err_errno (err, "link store/%02x/%s", id->bytes[0], name);
     u64table_put (inodes, st.st_ino, NULL);
+    *ret_ino = st.st_ino;
     return 1;
   }
 }

@@ -25,10 +25,12 @@ int fsck_each_layer (int place_fd, enum fsck_kind kind,
                      int (*visit) (void *data, const char *layer, int fd, struct err *err),
                      void *data, struct err *err);
 
-/* layers.c: a directory, or a file that is not in the store, of a tree. @path is for messages. */
-int fsck_check_tree_directory (struct fsck *fsck, const char *where, int fd, struct err *err);
+/* layers.c: a directory, or a file that is not in the store, of a tree. @where is for messages.
+ * @may_hide: it is the tree of a thin guest, or its top, and may hide what is below. */
+int fsck_check_tree_directory (struct fsck *fsck, const char *where, int fd, bool may_hide,
+                               struct err *err);
 int fsck_check_tree_file (struct fsck *fsck, const char *where, int dir_fd, const char *name,
-                          const struct stat *st, struct err *err);
+                          const struct stat *st, bool may_hide, struct err *err);
 /* The private layer open at @fd. @clean: nothing of an overlay may be there. */
 int fsck_check_private (struct fsck *fsck, const struct fsck_place *place, int fd, bool clean,
                         struct err *err);
@@ -59,9 +61,10 @@ struct good {
 /* Finds, or makes, good ones for all objects that are used, as files "<digits>" in staging where
  * the store has none; sets source. */
 int good_find (struct good *good, struct err *err);
-/* Makes @link in @temp_fd a link to an inode that is @object as its name says, which is not in
- * @inodes, and puts it there. 1; 0 when there is none. */
+/* Makes @link in @temp_fd a link to an inode that is @object as its name says: @wanted, or one that
+ * is not in @inodes, and puts it there. Returns 1, and the inode in @ret_ino; 0 when there is none.
+ */
 int good_link (struct good *good, const struct fsck_object *object, struct u64table *inodes,
-               int temp_fd, const char *link, struct err *err);
+               uint64_t wanted, int temp_fd, const char *link, uint64_t *ret_ino, struct err *err);
 
 #endif

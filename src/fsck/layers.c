@@ -13,22 +13,30 @@ static bool is_whiteout (const struct stat *st)
   return S_ISCHR (st->st_mode) && st->st_rdev == makedev (0, 0);
 }
 
-/* The first attribute of the overlay, or NULL. */
-static const struct xattr *find_form (const struct xattrs *xattrs)
+static bool is_mark (const struct xattr *x)
+{
+  return strcmp (x->name, XATTR_OVERLAY "opaque") == 0 && x->len == 1 &&
+         *(const char *) x->value == 'y';
+}
+
+/* The first attribute of the overlay, or NULL; with @may_hide that is not the mark of an opaque
+ * directory. */
+static const struct xattr *find_form (const struct xattrs *xattrs, bool may_hide)
 {
   for (size_t i = 0; i < xattrs->count; i++)
-    if (xattr_is_overlay (xattrs->items[i].name))
+    if (xattr_is_overlay (xattrs->items[i].name) && !(may_hide && is_mark (&xattrs->items[i])))
       return &xattrs->items[i];
   return NULL;
 }
 
-int fsck_check_tree_directory (struct fsck *fsck, const char *where, int fd, struct err *err)
+int fsck_check_tree_directory (struct fsck *fsck, const char *where, int fd, bool may_hide,
+                               struct err *err)
 {
   autoxattrs struct xattrs xattrs = {0};
 
   if (xattrs_read (fd, -1, NULL, /* with_overlay= */ true, &xattrs, err) < 0)
     return -err->code;
-  const struct xattr *form = find_form (&xattrs);
+  const struct xattr *form = find_form (&xattrs, may_hide);
   if (form)
     fsck_add (fsck, FSCK_FORM, true, where, "a directory of a tree has the attribute %s",
               form->name);
@@ -36,10 +44,12 @@ int fsck_check_tree_directory (struct fsck *fsck, const char *where, int fd, str
 }
 
 int fsck_check_tree_file (struct fsck *fsck, const char *where, int dir_fd, const char *name,
-                          const struct stat *st, struct err *err)
+                          const struct stat *st, bool may_hide, struct err *err)
 {
   autoxattrs struct xattrs xattrs = {0};
 
+  if (is_whiteout (st) && may_hide)
+    return 0;
   if (is_whiteout (st)) {
     fsck_add (fsck, FSCK_FORM, true, where, "a whiteout lies in a tree");
     return 0;
@@ -50,7 +60,7 @@ int fsck_check_tree_file (struct fsck *fsck, const char *where, int dir_fd, cons
     err_release (err);
     return 0;
   }
-  const struct xattr *form = find_form (&xattrs);
+  const struct xattr *form = find_form (&xattrs, false);
   if (form)
     fsck_add (fsck, FSCK_FORM, true, where, "a file of a tree has the attribute %s", form->name);
   return 0;

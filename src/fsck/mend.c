@@ -91,9 +91,15 @@ static int quarantine_all (struct fsck *fsck, struct err *err)
   return 0;
 }
 
+/* What became of the damaged inodes of one place. */
+struct mended {
+  struct u64table inodes; /* owned: damaged inode -> the good one in its place, 0 while it waits */
+};
+
 /* A place that is being mended. */
 struct mending {
   struct fsck *fsck;
+  struct mended *mended; /* borrowed; one for each place */
   size_t place;
   int fd;                 /* owned: of the place */
   int tree_fd;            /* owned */
@@ -155,6 +161,18 @@ static int note_dir (void *data, const char *layer, int fd, struct err *err)
   return note_inodes (data, fd, err) < 0 ? err_wrap (err, "%s", layer) : 0;
 }
 
+/* What the base of a thin guest uses, the guest uses. */
+static int note_base (struct mending *mending, struct err *err)
+{
+  struct fsck *fsck = mending->fsck;
+  const struct fsck_place *base = &fsck->places[fsck->places[mending->place].base];
+  autoclose int fd = fsck_open_place (fsck, base, err);
+
+  if (fd < 0)
+    return fd;
+  return fsck_each_layer (fd, base->kind, note_dir, mending, err);
+}
+
 static int open_temp (struct mending *mending, struct err *err)
 {
   const struct fsck_place *place = &mending->fsck->places[mending->place];
@@ -169,6 +187,17 @@ static int open_temp (struct mending *mending, struct err *err)
   return mending->temp_fd < 0 ? err_errno (err, "make a directory for temporary links") : 0;
 }
 
+/* Does a thin guest lie over the generation that is in use? None is started while we have the root
+ * lock. */
+static bool is_base_in_use (const struct fsck *fsck, size_t template)
+{
+  for (size_t i = 0; i < fsck->place_count; i++)
+    if (fsck->places[i].thin && fsck->places[i].base == template &&
+        strcmp (fsck->places[i].state, "stopped") != 0)
+      return true;
+  return false;
+}
+
 /* 1; 0 when the place is in use and must not be changed. */
 static int open_place (struct mending *mending, struct err *err)
 {
@@ -177,6 +206,8 @@ static int open_place (struct mending *mending, struct err *err)
   autofree char *path = xasprintf ("%s/%s", fsck->root->path, place->path);
   autofree char *where = NULL;
 
+  if (is_base_in_use (fsck, mending->place))
+    return 0;
   mending->fd = fsck_open_place (fsck, place, err);
   if (mending->fd < 0)
     return mending->fd;
@@ -234,34 +265,55 @@ static int note_times (struct mending *mending, struct err *err)
   return ret < 0 ? ret : dirtimes_write (&times, mending->temp_fd, err);
 }
 
-/* Chooses a good inode for each damaged one. */
+/* Chooses a good inode for one damaged one. */
+static int make_link (struct mending *mending, struct good *good, struct fsck_object *object,
+                      struct err *err)
+{
+  const struct fsck_place *place = &mending->fsck->places[mending->place];
+  uint64_t damaged = object->damage.ino, wanted = 0, ino = 0;
+  char link[GROUP_NAME_SIZE];
+
+  /* Names of a thin guest that have partners in its base go where those went. */
+  const uint64_t *there =
+      place->thin ? u64table_get (&mending->mended[place->base].inodes, damaged) : NULL;
+  if (there)
+    wanted = *there;
+  if (group_name (mending->temp_fd, damaged, link, err) < 0)
+    return -err->code;
+  if (unlinkat (mending->temp_fd, link, 0) < 0 && errno != ENOENT)
+    return err_errno (err, "remove %s", link);
+  int linked = there && !wanted ? 0
+                                : good_link (good, object, &mending->inodes, wanted,
+                                             mending->temp_fd, link, &ino, err);
+  if (linked < 0)
+    return linked;
+  if (linked)
+    *u64table_put (&mending->mended[mending->place].inodes, damaged, NULL) = ino;
+  else if (!there)
+    object->source = NULL; /* it went away */
+  return 0;
+}
+
+/* The same for all of the place. */
 static int make_links (struct mending *mending, struct good *good, struct err *err)
 {
   struct fsck *fsck = mending->fsck;
 
   for (size_t i = 0; i < fsck->object_count; i++) {
     struct fsck_object *object = &fsck->objects[i];
-    char link[GROUP_NAME_SIZE];
 
-    if (!is_used (mending, object))
-      continue;
-    if (interrupt_check (err) < 0 ||
-        group_name (mending->temp_fd, object->damage.ino, link, err) < 0)
+    if (is_used (mending, object) &&
+        (interrupt_check (err) < 0 || make_link (mending, good, object, err) < 0))
       return -err->code;
-    if (unlinkat (mending->temp_fd, link, 0) < 0 && errno != ENOENT)
-      return err_errno (err, "remove %s", link);
-    int linked = good_link (good, object, &mending->inodes, mending->temp_fd, link, err);
-    if (linked < 0)
-      return linked;
-    if (!linked)
-      object->source = NULL;
   }
   return 0;
 }
 
-static void mark (struct mending *mending, bool waits)
+/* Notes of all uses of the place what became of them: they have a good one, or wait for it. */
+static void mark (struct mending *mending)
 {
   struct fsck *fsck = mending->fsck;
+  struct u64table *inodes = &mending->mended[mending->place].inodes;
 
   for (size_t i = 0; i < fsck->object_count; i++)
     for (size_t k = 0; k < fsck->objects[i].noted_uses; k++) {
@@ -269,8 +321,9 @@ static void mark (struct mending *mending, bool waits)
 
       if (!is_to_mend (mending, &fsck->objects[i], use))
         continue;
-      use->repaired = !waits;
-      use->waits = waits;
+      const uint64_t *ino = u64table_put (inodes, fsck->objects[i].damage.ino, NULL);
+      use->repaired = *ino != 0;
+      use->waits = !*ino;
     }
 }
 
@@ -303,17 +356,24 @@ static int mend_uses (struct mending *mending, struct good *good, struct err *er
   const struct fsck_place *place = &mending->fsck->places[mending->place];
 
   if (fsck_each_layer (mending->fd, place->kind, note_dir, mending, err) < 0 ||
-      make_links (mending, good, err) < 0 || note_times (mending, err) < 0 ||
-      replace_names (mending, err) < 0 || remove_temp (mending, err) < 0)
+      (place->thin && note_base (mending, err) < 0) || make_links (mending, good, err) < 0 ||
+      note_times (mending, err) < 0 || replace_names (mending, err) < 0 ||
+      remove_temp (mending, err) < 0)
     return -err->code;
-  mark (mending, /* waits= */ false);
+  mark (mending);
   return 0;
 }
 
-static int mend_place (struct fsck *fsck, struct good *good, size_t index, struct err *err)
+static int mend_place (struct fsck *fsck, struct good *good, struct mended *mended, size_t index,
+                       struct err *err)
 {
-  automending struct mending mending = {
-      .fsck = fsck, .place = index, .fd = -1, .tree_fd = -1, .temp_fd = -1, .lock_fd = -1};
+  automending struct mending mending = {.fsck = fsck,
+                                        .mended = mended,
+                                        .place = index,
+                                        .fd = -1,
+                                        .tree_fd = -1,
+                                        .temp_fd = -1,
+                                        .lock_fd = -1};
   bool used = false;
 
   for (size_t i = 0; i < fsck->object_count && !used; i++)
@@ -322,7 +382,7 @@ static int mend_place (struct fsck *fsck, struct good *good, size_t index, struc
     return 0;
   int opened = open_place (&mending, err);
   if (opened == 0)
-    mark (&mending, /* waits= */ true);
+    mark (&mending);
   if (opened > 0)
     opened = mend_uses (&mending, good, err);
   return opened < 0 ? err_wrap (err, "%s", fsck->places[index].path) : 0;
@@ -341,8 +401,8 @@ static int share_template (struct fsck *fsck, struct fsck_place *place, struct e
     return fd;
   if (tree_fd < 0 || (temp_fd = fd_make_dir (fd, "repair", 0700)) < 0)
     return err_errno (err, "open %s", place->path);
-  if (unify_tree (fsck->root->store, &exact, tree_fd, temp_fd, /* dry_run= */ false, &report, err) <
-          0 ||
+  if (unify_tree (fsck->root->store, &exact, tree_fd, /* base_fd= */ -1, temp_fd,
+                  /* dry_run= */ false, &report, err) < 0 ||
       fd_remove_tree (fd, "repair", err) < 0)
     return err_wrap (err, "share %s", place->path);
   if (report.failed)
@@ -355,6 +415,8 @@ static int share_template (struct fsck *fsck, struct fsck_place *place, struct e
 int fsck_mend (struct fsck *fsck, struct err *err)
 {
   struct good good = {.fsck = fsck, .staging = {.fd = -1}};
+  /* Templates come before guests, whose bases they are. */
+  struct mended *mended = xcalloc (fsck->place_count, sizeof *mended);
   int ret = clear_store (fsck, err);
 
   if (ret == 0)
@@ -365,11 +427,15 @@ int fsck_mend (struct fsck *fsck, struct err *err)
     ret = good_find (&good, err);
   for (size_t i = 0; ret == 0 && i < fsck->place_count; i++) {
     progress_show ("repair", i, fsck->place_count, "trees");
-    ret = mend_place (fsck, &good, i, err);
-    if (ret == 0 && fsck->places[i].kind == FSCK_TEMPLATE && fsck->places[i].unshared)
+    ret = mend_place (fsck, &good, mended, i, err);
+    if (ret == 0 && fsck->places[i].kind == FSCK_TEMPLATE && fsck->places[i].unshared &&
+        !is_base_in_use (fsck, i))
       ret = share_template (fsck, &fsck->places[i], err);
   }
   progress_clear ();
   staging_drop (&good.staging);
+  for (size_t i = 0; i < fsck->place_count; i++)
+    u64table_release (&mended[i].inodes);
+  free (mended);
   return ret == 0 ? fd_sync_fs (fsck->root->fd, err) : ret;
 }

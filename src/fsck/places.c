@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/base.h"
 #include "internal.h"
 #include "template/template.h"
 #include "util/dirread.h"
@@ -49,18 +50,53 @@ static int find_guests (struct fsck *fsck, enum fsck_kind kind, int dir_fd, cons
   return 0;
 }
 
+/* What a thin guest lies over. */
+static void find_base (struct fsck *fsck, struct fsck_place *place)
+{
+  autoguestbase struct guest_base base = {0};
+  autoerr struct err err = {0};
+  autoclose int fd = fsck_open_place (fsck, place, &err);
+
+  if (fd < 0 || guest_base_read (fd, &base, &err) < 0) {
+    if (err.code != ENOENT)
+      fsck_add (fsck, FSCK_PART, true, place->path, "%s", err_text (&err));
+    return;
+  }
+  if (!base.template)
+    return;
+  for (size_t i = 0; i < fsck->place_count; i++) {
+    const struct fsck_place *there = &fsck->places[i];
+
+    if (there->kind == FSCK_TEMPLATE && there->generation == base.generation &&
+        strcmp (there->name, base.template) == 0) {
+      place->thin = true;
+      place->base = i;
+      return;
+    }
+  }
+  fsck_add (fsck, FSCK_PART, true, place->path,
+            "the generation %s@%jd, which it lies over, is missing", base.template,
+            (intmax_t) base.generation);
+}
+
 int fsck_find_places (struct fsck *fsck, struct err *err)
 {
-  autonames struct names templates = {0};
+  autonames struct names templates = {0}, deleted = {0};
 
-  if (template_list (fsck->root, &templates, err) < 0)
+  /* Of deleted ones there is what thin guests lie over. */
+  if (template_list (fsck->root, &templates, &deleted, err) < 0)
     return -err->code;
+  for (size_t i = 0; i < deleted.count; i++)
+    names_add (&templates, deleted.items[i]);
   for (size_t i = 0; i < templates.count; i++)
     if (find_generations (fsck, templates.items[i], err) < 0)
       return -err->code;
   if (find_guests (fsck, FSCK_GUEST, fsck->root->guests_fd, "guests", err) < 0 ||
       find_guests (fsck, FSCK_ASIDE, fsck->root->aside_fd, "aside", err) < 0)
     return -err->code;
+  for (size_t i = 0; i < fsck->place_count; i++)
+    if (fsck->places[i].kind != FSCK_TEMPLATE)
+      find_base (fsck, &fsck->places[i]);
   return 0;
 }
 

@@ -67,7 +67,7 @@ static int visit_news (struct walk *walk, int dir_fd, const char *name, struct e
     place->unshared_bytes += (uint64_t) st.st_blocks * 512;
   }
   autofree char *full = where (walk, name);
-  return fsck_check_tree_file (walk->pass->fsck, full, dir_fd, name, &st, err);
+  return fsck_check_tree_file (walk->pass->fsck, full, dir_fd, name, &st, place->thin, err);
 }
 
 static int visit_file (struct walk *walk, int dir_fd, const struct dirread_entry *entry,
@@ -95,9 +95,12 @@ static int walk_dir (struct walk *walk, int fd, struct err *err)
   if (interrupt_check (err) < 0)
     return -err->code;
   if (walk->tree) {
+    const struct fsck_place *place = &walk->pass->fsck->places[walk->place];
     autofree char *full = where (walk, "");
+    /* The top of a tree that is just being made a whole one has the mark as well. */
+    bool may_hide = place->thin || (place->kind != FSCK_TEMPLATE && !walk->path.len);
 
-    if (fsck_check_tree_directory (walk->pass->fsck, full, fd, err) < 0)
+    if (fsck_check_tree_directory (walk->pass->fsck, full, fd, may_hide, err) < 0)
       return -err->code;
   }
   dirread_start (fd, &dirread);
@@ -197,7 +200,7 @@ static int look_at_place (struct pass *pass, size_t index, struct err *err)
   if (look_at_state (fsck, place, fd, &lock, err) < 0 ||
       fsck_each_layer (fd, place->kind, walk_layer, &walk, err) < 0 ||
       (place->kind != FSCK_TEMPLATE && look_at_private (fsck, place, fd, err) < 0) ||
-      (place->kind == FSCK_GUEST && !fsck->options.quick &&
+      (place->kind == FSCK_GUEST && !place->thin && !fsck->options.quick &&
        fsck_check_merged (fsck, place, fd, err) < 0) ||
       fsck_check_files (fsck, place, fd, err) < 0)
     return -err->code;

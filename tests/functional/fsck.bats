@@ -573,6 +573,35 @@ PY
   [ "$(wc -L <<<"$output")" -le 80 ]
 }
 
+@test "thin guests are named with their template, and wait for one another" {
+  skip_unless_overlay
+  vguest -q thin1,thin2 build -m clone --thin -- -s small
+  # What the one has of its own is partner of what is below.
+  ln "$VGUEST_ROOT/templates/small/1/tree/usr/share/doc/same1" "$G/thin1/tree/partner"
+  mknod "$G/thin1/tree/srv" c 0 0 # hides it
+  damage "$G/thin1/tree/partner"
+  run vstore fsck --json
+  assert_status 4
+  [ "$(json '.findings | length')" = 0 ]
+  [ "$(json '.damaged[0].uses[] | select(.kind == "template").thin | join(" ")')" = "thin1 thin2" ]
+  run vstore fsck
+  assert_contains "$output" "template small@1, and over it guest thin1,thin2: /usr/share/doc/same1"
+  mkdir "$T/mnt"
+  mount -t overlay overlay "$T/mnt" -o "lowerdir=$G/thin2/tree:$VGUEST_ROOT/templates/small/1/tree,upperdir=$G/thin2/private,workdir=$G/thin2/work"
+  run vstore fsck --repair
+  umount "$T/mnt"
+  assert_status 4
+  assert_contains "$output" "a thin guest over it is in use"
+  assert_contains "$output" "guest thin1: /partner: another guest over its template is in use"
+  assert_contains "$output" "guest web1: /usr/share/doc/same1: repaired"
+  run vstore fsck --repair
+  assert_status 1
+  same_inode "$G/thin1/tree/partner" "$VGUEST_ROOT/templates/small/1/tree/usr/share/doc/same1" \
+    "$G/web1/tree/usr/share/doc/same1"
+  vstore -q fsck
+  check_root
+}
+
 @test "a guest that is mounted is left alone until it is not" {
   skip_unless_overlay
   damage "$G/web1/tree/usr/share/doc/same1"
