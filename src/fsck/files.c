@@ -13,7 +13,8 @@
 /* Clocks of hosts that were put right by a little are none of our business. */
 enum { CLOCK_SLACK = 3600 };
 
-bool fsck_is_to_come (const char *stamp)
+/* Is @stamp, an UTC time, to come? */
+static bool is_to_come (const char *stamp)
 {
   struct tm tm = {0};
   const char *end = stamp ? strptime (stamp, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
@@ -41,7 +42,7 @@ static json_object *read_file (struct fsck *fsck, const char *where, int dir_fd,
     fsck_add (fsck, FSCK_FILE, true, full, "its format is none that this vguest knows");
     return NULL;
   }
-  if (fsck_is_to_come (text))
+  if (is_to_come (text))
     fsck_add (fsck, FSCK_CLOCK, false, full,
               "it is from %s, which is to come: did this host's clock go backwards?", text);
   return steal_ptr (&object);

@@ -17,13 +17,14 @@ int fsck_find_places (struct fsck *fsck, struct err *err);
 /* Opens the directory of a place; the caller's, or negative. ENOENT when it is gone. */
 int fsck_open_place (struct fsck *fsck, const struct fsck_place *place, struct err *err);
 
-/* walk.c: walks over all places, and notes who uses what. */
-int fsck_walk (struct fsck *fsck, struct err *err);
 /* Calls @visit for each layer of a place that has links to inodes of trees: its tree, and undo
  * layers. Missing ones are passed over. */
 int fsck_each_layer (int place_fd, enum fsck_kind kind,
                      int (*visit) (void *data, const char *layer, int fd, struct err *err),
                      void *data, struct err *err);
+
+/* walk.c: walks over all places, and notes who uses what. */
+int fsck_walk (struct fsck *fsck, struct err *err);
 
 /* layers.c: a directory, or a file that is not in the store, of a tree. @where is for messages.
  * @may_hide: it is the tree of a thin guest, or its top, and may hide what is below. */
@@ -43,8 +44,6 @@ int fsck_check_merged (struct fsck *fsck, const struct fsck_place *place, int fd
 int fsck_check_files (struct fsck *fsck, const struct fsck_place *place, int fd, struct err *err);
 /* What was left in staging. */
 int fsck_check_staging (struct fsck *fsck, struct err *err);
-/* Is @stamp, an UTC time, to come? */
-bool fsck_is_to_come (const char *stamp);
 
 /* packages.c: which packages have the files that are damaged. */
 void fsck_find_packages (struct fsck *fsck);

@@ -133,8 +133,6 @@ static bool is_used (const struct mending *mending, const struct fsck_object *ob
   return false;
 }
 
-static int note_dir (void *data, const char *layer, int fd, struct err *err);
-
 static int note_inodes (struct mending *mending, int fd, struct err *err)
 {
   autodirread struct dirread dirread = {0};

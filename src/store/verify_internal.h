@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Between verify.c and diagnose.c. */
+/* Between verify.c, verify_object.c and diagnose.c. */
 #ifndef VG_STORE_VERIFY_INTERNAL_H
 #define VG_STORE_VERIFY_INTERNAL_H
 
@@ -14,6 +14,13 @@ struct diagnosis {
 /* Is @id the identity of these parts, with any flags? */
 bool parts_are (struct hasher *hasher, const struct identity_parts *parts, const struct stat *st,
                 const struct digest *id);
+
+/* Reads the parts of a file whose stat is @st, and leaves the page cache as it was. */
+int parts_read (struct hasher *hasher, int dir_fd, const char *name, const struct stat *st,
+                struct identity_parts *ret_parts, struct err *err);
+
+/* Is one of the attributes an overlay's? */
+bool parts_have_forms (const struct xattrs *xattrs);
 
 /* Finds out what is wrong with an object that was read, and sets kind, right and detail. @note may
  * be NULL. */
