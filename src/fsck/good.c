@@ -230,21 +230,29 @@ static int visit_layer (void *data, const char *layer, int fd, struct err *err)
   return look_in_dir (data, fd, err) < 0 ? err_wrap (err, "%s", layer) : 0;
 }
 
+static int look_in_place (struct search *search, const struct fsck_place *place, struct err *err)
+{
+  autoclose int fd = fsck_open_place (search->good->fsck, place, err);
+  autoclose int private_fd = fd < 0 ? -1 : fd_open_dir (fd, "private");
+
+  if (fd < 0)
+    return fd;
+  if (place->unshared && fsck_each_layer (fd, place->kind, visit_layer, search, err) < 0)
+    return -err->code;
+  return private_fd >= 0 ? look_in_dir (search, private_fd, err) : 0;
+}
+
 static int look_in_places (struct search *search, struct err *err)
 {
   struct fsck *fsck = search->good->fsck;
 
   search->source = "file";
   for (size_t i = 0; i < fsck->place_count && search->missing; i++) {
-    const struct fsck_place *place = &fsck->places[i];
-    autoclose int fd = fsck_open_place (fsck, place, err);
-    autoclose int private_fd = fd < 0 ? -1 : fd_open_dir (fd, "private");
-
-    if (fd < 0)
-      return fd;
-    if ((place->unshared && fsck_each_layer (fd, place->kind, visit_layer, search, err) < 0) ||
-        (private_fd >= 0 && look_in_dir (search, private_fd, err) < 0))
-      return err_wrap (err, "%s", place->path);
+    if (look_in_place (search, &fsck->places[i], err) == 0)
+      continue;
+    if (err->code == ERR_INTERRUPTED)
+      return -err->code;
+    err_release (err); /* what cannot be read is no source, and was told already */
   }
   return 0;
 }

@@ -355,7 +355,9 @@ static int mend_uses (struct mending *mending, struct good *good, struct err *er
 
   if (fsck_each_layer (mending->fd, place->kind, note_dir, mending, err) < 0 ||
       (place->thin && note_base (mending, err) < 0) || make_links (mending, good, err) < 0 ||
-      note_times (mending, err) < 0 || replace_names (mending, err) < 0 ||
+      note_times (mending, err) < 0 ||
+      /* The copies, before anything leads to them. */
+      fd_sync_fs (mending->fd, err) < 0 || replace_names (mending, err) < 0 ||
       remove_temp (mending, err) < 0)
     return -err->code;
   mark (mending);
@@ -383,7 +385,7 @@ static int mend_place (struct fsck *fsck, struct good *good, struct mended *mend
     mark (&mending);
   if (opened > 0)
     opened = mend_uses (&mending, good, err);
-  return opened < 0 ? err_wrap (err, "%s", fsck->places[index].path) : 0;
+  return opened < 0 ? opened : 0;
 }
 
 /* Files of templates that are no objects become some: nothing else would do that. */
@@ -402,11 +404,35 @@ static int share_template (struct fsck *fsck, struct fsck_place *place, struct e
   if (unify_tree (fsck->root->store, &exact, tree_fd, /* base_fd= */ -1, temp_fd,
                   /* dry_run= */ false, &report, err) < 0 ||
       fd_remove_tree (fd, "repair", err) < 0)
-    return err_wrap (err, "share %s", place->path);
+    return err_wrap (err, "share its files");
   if (report.failed)
     fsck_add (fsck, FSCK_UNREADABLE, true, place->path, "%s", report.first_error);
   else
     place->unshared = place->unshared_bytes = 0;
+  return 0;
+}
+
+/* What fails in one place stays there, but for signals. */
+static int mend_all (struct fsck *fsck, struct good *good, struct mended *mended, struct err *err)
+{
+  for (size_t i = 0; i < fsck->place_count; i++) {
+    struct fsck_place *place = &fsck->places[i];
+    autoerr struct err place_err = {0};
+    bool share = place->kind == FSCK_TEMPLATE && place->unshared && !is_base_in_use (fsck, i);
+
+    progress_show ("repair", i, fsck->place_count, "trees");
+    if (interrupt_check (err) < 0)
+      return -err->code;
+    if (mend_place (fsck, good, mended, i, &place_err) == 0 &&
+        (!share || share_template (fsck, place, &place_err) == 0))
+      continue;
+    if (place_err.code == ERR_INTERRUPTED) {
+      *err = place_err;
+      place_err = (struct err){0};
+      return -err->code;
+    }
+    fsck_add (fsck, FSCK_UNREADABLE, true, place->path, "repair it: %s", err_text (&place_err));
+  }
   return 0;
 }
 
@@ -423,13 +449,8 @@ int fsck_mend (struct fsck *fsck, struct err *err)
     ret = staging_make (fsck->root, "fsck", &good.staging, err);
   if (ret == 0)
     ret = good_find (&good, err);
-  for (size_t i = 0; ret == 0 && i < fsck->place_count; i++) {
-    progress_show ("repair", i, fsck->place_count, "trees");
-    ret = mend_place (fsck, &good, mended, i, err);
-    if (ret == 0 && fsck->places[i].kind == FSCK_TEMPLATE && fsck->places[i].unshared &&
-        !is_base_in_use (fsck, i))
-      ret = share_template (fsck, &fsck->places[i], err);
-  }
+  if (ret == 0)
+    ret = mend_all (fsck, &good, mended, err);
   progress_clear ();
   staging_drop (&good.staging);
   for (size_t i = 0; i < fsck->place_count; i++)

@@ -405,6 +405,19 @@ damaged" ]
   assert_contains "$output" "guests/web2/history/4/entry.json"
 }
 
+@test "a guest that cannot be repaired does not keep others from it" {
+  damage "$G/web1/tree/usr/share/doc/same1"
+  rmdir "$G/web1/txn"
+  run vstore fsck --repair
+  assert_status 4
+  assert_contains "$output" "guests/web1: repair it: "
+  same_inode "$G/web2/tree/usr/share/doc/same1" "$VGUEST_ROOT/templates/small/1/tree/usr/share/doc/same1"
+  mkdir "$G/web1/txn"
+  run vstore fsck --repair
+  assert_status 1
+  vstore -q fsck
+}
+
 @test "what killed commands left is told, and a repair clears it" {
   mkdir -p "$VGUEST_ROOT/staging/clone-0123456789abcdef/x" "$G/web1/txn/upper" "$G/web2/.vg-1"
   run vstore fsck --json
