@@ -12,6 +12,8 @@ static const struct command commands[] = {
     {"vguest", "thicken", "", "make thin guests full ones", cmd_thicken},
     {"vguest", "rename", "NEW", "give a guest another name", cmd_rename},
     {"vguest-stat", NULL, "[NAME…]", "show guests: what runs, and what they share", cmd_stat},
+    {"vstore", "fsck", "[--repair] [--quick] [-j N]", "check all objects, and who uses them",
+     cmd_store_fsck},
     {"vstore", "gc", "[-n] [--force]", "remove objects that no tree uses", cmd_store_gc},
     {"vguest", "start", "[OPTION…]", "start guests", cmd_start},
     {"vguest", "stop", "[OPTION…]", "stop guests", cmd_stop},

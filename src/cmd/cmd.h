@@ -131,6 +131,7 @@ command_fn cmd_status;
 command_fn cmd_running;
 command_fn cmd_kill;
 command_fn cmd_stat;
+command_fn cmd_store_fsck;
 command_fn cmd_store_gc;
 command_fn cmd_template_import;
 command_fn cmd_template_build;

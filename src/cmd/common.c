@@ -49,7 +49,10 @@ int context_open_root (const struct context *context, bool write, struct vroot *
     return -err->code;
   if (write)
     interrupt_install ();
-  return root_open (&options, ret_root, err);
+  if (root_open (&options, ret_root, err) < 0)
+    return -err->code;
+  (*ret_root)->store->on_damage = on_warning;
+  return 0;
 }
 
 int context_select (struct context *context, struct names *ret_names, struct err *err)

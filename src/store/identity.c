@@ -114,15 +114,19 @@ static bool stat_changed (const struct stat *a, const struct stat *b)
          a->st_uid != b->st_uid || a->st_gid != b->st_gid;
 }
 
-int identity_of_fd (struct hasher *hasher, int fd, unsigned flags, struct digest *ret_id,
-                    struct stat *ret_st, struct err *err)
+void identity_parts_release (struct identity_parts *parts)
 {
-  struct stat before, after;
-  struct digest contents;
-  autoxattrs struct xattrs xattrs = {0};
+  xattrs_release (&parts->xattrs);
+}
+
+int identity_parts_of_fd (struct hasher *hasher, int fd, struct identity_parts *ret_parts,
+                          struct err *err)
+{
+  autoidentityparts struct identity_parts parts = {0};
+  struct stat after;
   off_t size = 0;
 
-  if (fstat (fd, &before) < 0)
+  if (fstat (fd, &parts.st) < 0)
     return err_errno (err, "stat a file to hash it");
   hasher_start (hasher);
   for (;;) {
@@ -136,19 +140,31 @@ int identity_of_fd (struct hasher *hasher, int fd, unsigned flags, struct digest
       break;
     hasher_add (hasher, hasher->buffer, (size_t) n);
     size += n;
-    if (size >= before.st_size)
+    if (size >= parts.st.st_size)
       break;
   }
-  hasher_end (hasher, &contents);
-  if (xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &xattrs, err) < 0)
+  hasher_end (hasher, &parts.contents);
+  if (xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &parts.xattrs, err) < 0)
     return -err->code;
   if (fstat (fd, &after) < 0)
     return err_errno (err, "stat a file that was hashed");
-  if (size != before.st_size || stat_changed (&before, &after))
+  if (size != parts.st.st_size || stat_changed (&parts.st, &after))
     return err_code (err, ESTALE, "the file changed while it was read");
-  identity_combine (hasher, &before, &xattrs, &contents, flags, ret_id);
+  *ret_parts = parts;
+  parts.xattrs = (struct xattrs){0};
+  return 0;
+}
+
+int identity_of_fd (struct hasher *hasher, int fd, unsigned flags, struct digest *ret_id,
+                    struct stat *ret_st, struct err *err)
+{
+  autoidentityparts struct identity_parts parts = {0};
+
+  if (identity_parts_of_fd (hasher, fd, &parts, err) < 0)
+    return -err->code;
+  identity_combine (hasher, &parts.st, &parts.xattrs, &parts.contents, flags, ret_id);
   if (ret_st)
-    *ret_st = before;
+    *ret_st = parts.st;
   return 0;
 }
 
@@ -173,27 +189,25 @@ static int read_link (int dir_fd, const char *name, char **ret_target, size_t *r
   }
 }
 
-int identity_of (struct hasher *hasher, int dir_fd, const char *name, unsigned flags,
-                 struct digest *ret_id, struct stat *ret_st, struct err *err)
+int identity_parts_of (struct hasher *hasher, int dir_fd, const char *name,
+                       struct identity_parts *ret_parts, struct err *err)
 {
-  struct stat st;
-  struct digest contents = {0};
-  autoxattrs struct xattrs xattrs = {0};
+  autoidentityparts struct identity_parts parts = {0};
 
-  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+  if (fstatat (dir_fd, name, &parts.st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", name);
-  if (S_ISREG (st.st_mode)) {
+  if (S_ISREG (parts.st.st_mode)) {
     autoclose int fd = fd_open (dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
 
     if (fd < 0)
       return err_errno (err, "open %s to hash it", name);
-    if (identity_of_fd (hasher, fd, flags, ret_id, ret_st, err) < 0)
+    if (identity_parts_of_fd (hasher, fd, ret_parts, err) < 0)
       return err_wrap (err, "%s", name);
     return 0;
   }
-  if (!identity_can_share (&st))
+  if (!identity_can_share (&parts.st))
     return err_code (err, EINVAL, "%s is of a type that cannot be shared", name);
-  if (S_ISLNK (st.st_mode)) {
+  if (S_ISLNK (parts.st.st_mode)) {
     autofree char *target = NULL;
     size_t len = 0;
 
@@ -201,13 +215,25 @@ int identity_of (struct hasher *hasher, int dir_fd, const char *name, unsigned f
       return -err->code;
     hasher_start (hasher);
     hasher_add (hasher, target, len);
-    hasher_end (hasher, &contents);
+    hasher_end (hasher, &parts.contents);
   }
-  if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ false, &xattrs, err) < 0)
+  if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ false, &parts.xattrs, err) < 0)
     return -err->code;
-  identity_combine (hasher, &st, &xattrs, &contents, flags, ret_id);
+  *ret_parts = parts;
+  parts.xattrs = (struct xattrs){0};
+  return 0;
+}
+
+int identity_of (struct hasher *hasher, int dir_fd, const char *name, unsigned flags,
+                 struct digest *ret_id, struct stat *ret_st, struct err *err)
+{
+  autoidentityparts struct identity_parts parts = {0};
+
+  if (identity_parts_of (hasher, dir_fd, name, &parts, err) < 0)
+    return -err->code;
+  identity_combine (hasher, &parts.st, &parts.xattrs, &parts.contents, flags, ret_id);
   if (ret_st)
-    *ret_st = st;
+    *ret_st = parts.st;
   return 0;
 }
 

@@ -49,6 +49,25 @@ bool identity_can_share (const struct stat *st);
 void identity_combine (struct hasher *hasher, const struct stat *st, const struct xattrs *xattrs,
                        const struct digest *contents, unsigned flags, struct digest *ret_id);
 
+/* What the identity of a file is made of. */
+struct identity_parts {
+  struct stat st;
+  struct xattrs xattrs;   /* owned; without the overlay's */
+  struct digest contents; /* all zero for specials */
+};
+
+void identity_parts_release (struct identity_parts *parts);
+#define autoidentityparts __attribute__ ((cleanup (identity_parts_release)))
+
+/* Reads them of the regular file open for reading at @fd, whose contents are read once. ESTALE when
+ * it changed meanwhile. */
+int identity_parts_of_fd (struct hasher *hasher, int fd, struct identity_parts *ret_parts,
+                          struct err *err);
+
+/* The same of any file that can have an identity, by name. EINVAL for others. */
+int identity_parts_of (struct hasher *hasher, int dir_fd, const char *name,
+                       struct identity_parts *ret_parts, struct err *err);
+
 /* The identity of the regular file open for reading at @fd, whose contents are read once.
  * ESTALE when it changed meanwhile. @ret_st, which may be NULL, gets its stat. */
 int identity_of_fd (struct hasher *hasher, int fd, unsigned flags, struct digest *ret_id,

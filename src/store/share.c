@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How one file comes to share its inode with an object: choosing the slot, publishing, linking. */
+#include "quarantine.h"
 #include "store_internal.h"
 #include "util/copy.h"
 #include "util/fd.h"
 #include <inttypes.h>
+
 
 /* A gap in the slots of an object (gc removed one) does not end the search for a free one; the
  * next publish fills it. */
@@ -47,8 +49,45 @@ static int replace_by_link (struct share *share, int from_dir, const char *from,
 
 enum { SLOT_DONE = 1, SLOT_NEXT = 0, SLOT_AGAIN = 2 };
 
+/* The object in a slot, inode @ino, is not the same as the file that is to share with it. Either
+ * the file changed since it was hashed, or the object is damaged, and goes to quarantine. Returns 0
+ * when the slot is to be looked at again, negative on errors. */
+static int judge (struct share *share, int dir_fd, const char *name, const struct digest *id,
+                  unsigned slot, unsigned flags, uint64_t ino, struct err *err)
+{
+  struct store *store = share->store;
+  autofree char *quarantined = NULL;
+  char object[SLOT_NAME_SIZE];
+  struct digest file, now;
+  int fan = store_fan (store, id, err);
+
+  if (fan < 0)
+    return fan;
+  slot_name (id, slot, object);
+  if (identity_of (store->hasher, dir_fd, name, flags, &file, NULL, err) < 0 ||
+      identity_of (store->hasher, fan, object, flags, &now, NULL, err) < 0)
+    return -err->code;
+  if (!digest_equal (&file, id) || digest_equal (&now, id))
+    return err_code (err, ESTALE, "it changed while it was compared with store/%02x/%s",
+                     id->bytes[0], object);
+  int moved = quarantine_object (store, id, slot, ino, &quarantined, err);
+  if (moved < 0)
+    return err_wrap (err, "the object store/%02x/%s is not what its name says", id->bytes[0],
+                     object);
+  store->damaged += moved > 0;
+  if (moved && store->on_damage) {
+    autofree char *text = xasprintf (
+        "the object store/%02x/%s was damaged, and is now store/" QUARANTINE_NAME
+        "/%s: `vstore fsck` tells who uses it, `vstore fsck --repair` repairs what can be",
+        id->bytes[0], object, quarantined);
+
+    store->on_damage (text);
+  }
+  return 0;
+}
+
 /* One slot, tried. Returns SLOT_DONE, SLOT_NEXT when the next slot is to be tried, SLOT_AGAIN when
- * gc took the object meanwhile, negative on errors. */
+ * gc took the object meanwhile, or it went to quarantine, negative on errors. */
 static int try_slot (struct share *share, int dir_fd, const char *name, const struct stat *own,
                      const struct digest *id, unsigned slot, unsigned flags, bool trusted,
                      enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err)
@@ -92,8 +131,8 @@ static int try_slot (struct share *share, int dir_fd, const char *name, const st
     if (same < 0)
       return err_wrap (err, "compare with store/%02x/%s", id->bytes[0], object);
     if (!same)
-      return err_code (err, ESTALE, "the object store/%02x/%s is not what its name says",
-                       id->bytes[0], object);
+      return judge (share, dir_fd, name, id, slot, flags, st.st_ino, err) < 0 ? -err->code
+                                                                              : SLOT_AGAIN;
   }
   int ret = replace_by_link (share, fan, object, st.st_ino, dir_fd, name);
   /* The group stays where it is. A link that says otherwise, if it cannot be removed, must not be

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "quarantine.h"
 #include "store_internal.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/strbuf.h"
+
+/* Of a name: digits of the digest, which has two more in that of the directory; of the slot. */
+enum { SLOT_DIGITS = 62, SLOT_NUMBER_MAX = 9 };
 
 int store_open (int root_fd, struct store **ret_store, struct err *err)
 {
@@ -39,6 +44,29 @@ void slot_name (const struct digest *id, unsigned slot, char *name)
 
   digest_format (id, text);
   snprintf (name, SLOT_NAME_SIZE, "%s-%u", text + 2, slot);
+}
+
+bool fan_is_name (const char *name)
+{
+  return strlen (name) == 2 && hex_digit (name[0]) >= 0 && hex_digit (name[1]) >= 0;
+}
+
+bool slot_parse (const char *fan, const char *name, struct digest *ret_id, unsigned *ret_slot)
+{
+  char text[DIGEST_TEXT_SIZE];
+  size_t len = strlen (name);
+  const char *number = name + SLOT_DIGITS + 1;
+
+  if (!fan_is_name (fan) || len <= SLOT_DIGITS + 1 || name[SLOT_DIGITS] != '-')
+    return false;
+  size_t digits = strspn (number, "0123456789");
+  if (number[digits] || digits > SLOT_NUMBER_MAX || (number[0] == '0' && digits > 1))
+    return false;
+  memcpy (text, fan, 2);
+  memcpy (text + 2, name, SLOT_DIGITS);
+  text[sizeof text - 1] = '\0';
+  *ret_slot = (unsigned) strtoul (number, NULL, 10);
+  return digest_parse (text, ret_id);
 }
 
 int store_fan (struct store *store, const struct digest *id, struct err *err)
@@ -99,7 +127,7 @@ int store_each (struct store *store,
     struct dirread_entry entry;
     int ret;
 
-    if (fans.items[i].type != DT_DIR || strlen (fan) != 2)
+    if (fans.items[i].type != DT_DIR || !fan_is_name (fan))
       continue;
     autoclose int fan_fd = fd_open_dir (store->fd, fan);
     if (fan_fd < 0)
@@ -126,7 +154,8 @@ static int note_inode (void *data, int fan_fd, const char *name, uint64_t ino, s
 int store_has_inode (struct store *store, uint64_t ino, struct err *err)
 {
   if (!store->inodes_loaded) {
-    if (store_each (store, note_inode, &store->inodes, err) < 0)
+    if (store_each (store, note_inode, &store->inodes, err) < 0 ||
+        quarantine_note_inodes (store, &store->inodes, err) < 0)
       return -err->code;
     store->inodes_loaded = true;
   }

@@ -2,6 +2,8 @@
 /* The store: one inode, an object, per distinct file, named by its identity.
  *
  *   store/ab/<62 hex digits>-<slot>
+ *   store/quarantine/   what was found damaged: store/quarantine.h
+ *   store/contents      what fsck notes of objects: store/contents.h
  *
  * Every use of an object in a tree is a hard link. Invariants: an object's inode is never written,
  * chmod-ed, chowned or re-timed; in one tree two names are on one inode only when they are hard
@@ -26,6 +28,11 @@ struct store {
   struct u64table sizes;  /* owned: objects' sizes, once store_has_size was asked */
   bool inodes_loaded;
   bool sizes_loaded;
+
+  /* What was found damaged and moved to quarantine in passing: how many, and who is told, in one
+   * line; may be NULL. */
+  uint64_t damaged;
+  void (*on_damage) (const char *text);
 };
 
 /* Opens, or makes, the store in the directory @root_fd. @ret_store is the caller's. */
@@ -55,9 +62,10 @@ int store_open_object (struct store *store, const struct digest *id, struct err 
 int store_publish (struct store *store, const struct digest *id, int dir_fd, const char *name,
                    struct err *err);
 
-/* Is @ino the inode of an object? The first call reads the directories of the store (no stat);
- * what this process publishes is added. Objects that others publish meanwhile may be missed, which
- * costs only work. Returns 1, 0 or negative. */
+/* Is @ino the inode of an object, or of one in quarantine, which must not become one again? The
+ * first call reads the directories of the store (no stat); what this process publishes is added.
+ * Objects that others publish meanwhile may be missed, which costs only work. Returns 1, 0 or
+ * negative. */
 int store_has_inode (struct store *store, uint64_t ino, struct err *err);
 
 /* Has any object the size @size? So that unique data is not even hashed. The first call stats the
@@ -94,8 +102,10 @@ enum share_outcome {
 
 /* Makes the file @name of @dir_fd, in the tree of @share and with identity @id, share its inode
  * with the object. @trusted: this run hashed both, so contents are not compared again. @ret_ino is
- * the inode that the name is on now. On errors the file is as it was.
- * Errors: ESTALE when the object is not what its name says, and those of linkat and renameat. */
+ * the inode that the name is on now. On errors the file is as it was. An object that proves not to
+ * be what its name says is never linked to: it goes to quarantine, store->on_damage is told, and
+ * another one takes its place.
+ * Errors: ESTALE when the file is not what @id says, and those of linkat and renameat. */
 int store_share (struct share *share, int dir_fd, const char *name, const struct digest *id,
                  unsigned flags, bool trusted, enum share_outcome *ret_outcome, uint64_t *ret_ino,
                  struct err *err);

@@ -7,16 +7,77 @@
 
 #define PREFIX "group-"
 
-void group_name (uint64_t ino, char *name, size_t size)
+static void format_name (uint64_t ino, uint64_t dir_ino, char *name)
 {
-  snprintf (name, size, PREFIX "%" PRIu64, ino);
+  snprintf (name, GROUP_NAME_SIZE, PREFIX "%" PRIu64 "-%" PRIu64, ino, dir_ino);
 }
 
-static int replace (int temp_fd, uint64_t ino, int dir_fd, const char *name, struct err *err)
+static int inode_of (int fd, uint64_t *ret_ino, struct err *err)
+{
+  struct stat st;
+
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat txn/temp");
+  *ret_ino = st.st_ino;
+  return 0;
+}
+
+int group_name (int temp_fd, uint64_t ino, char *name, struct err *err)
+{
+  uint64_t dir_ino = 0;
+
+  if (inode_of (temp_fd, &dir_ino, err) < 0)
+    return -err->code;
+  format_name (ino, dir_ino, name);
+  return 0;
+}
+
+struct groups {
+  int temp_fd;            /* borrowed */
+  uint64_t dir_ino;       /* of temp_fd */
+  struct dirlist list;    /* owned: of temp_fd */
+  struct u64table inodes; /* owned: that names are to be taken from */
+};
+
+static void groups_release (struct groups *groups)
+{
+  dirlist_release (&groups->list);
+  u64table_release (&groups->inodes);
+}
+#define autogroups __attribute__ ((cleanup (groups_release)))
+
+static bool is_group (const char *name)
+{
+  return strncmp (name, PREFIX, strlen (PREFIX)) == 0;
+}
+
+static int groups_read (int temp_fd, struct groups *groups, struct err *err)
+{
+  groups->temp_fd = temp_fd;
+  if (inode_of (temp_fd, &groups->dir_ino, err) < 0 ||
+      dirread_all (temp_fd, &groups->list, err) < 0)
+    return err_wrap (err, "txn/temp");
+  for (size_t i = 0; i < groups->list.count; i++) {
+    const char *name = groups->list.items[i].name;
+    char expected[GROUP_NAME_SIZE];
+
+    if (!is_group (name))
+      continue;
+    uint64_t ino = strtoull (name + strlen (PREFIX), NULL, 10);
+    format_name (ino, groups->dir_ino, expected);
+    if (strcmp (name, expected) == 0)
+      u64table_put (&groups->inodes, ino, NULL);
+  }
+  return 0;
+}
+
+static int replace (const struct groups *groups, uint64_t ino, int dir_fd, const char *name,
+                    struct err *err)
 {
   char link[GROUP_NAME_SIZE], temp[FD_TEMP_NAME_SIZE];
+  int temp_fd = groups->temp_fd;
 
-  group_name (ino, link, sizeof link);
+  format_name (ino, groups->dir_ino, link);
   fd_temp_name (temp);
   if (linkat (temp_fd, link, temp_fd, temp, 0) < 0 || renameat (temp_fd, temp, dir_fd, name) < 0) {
     err_errno (err, "link %s to its hard-link group", name);
@@ -26,9 +87,11 @@ static int replace (int temp_fd, uint64_t ino, int dir_fd, const char *name, str
   return 0;
 }
 
-static int walk (int fd, int temp_fd, const struct u64table *groups, struct err *err)
+static int walk (const struct groups *groups, int fd, struct err *err)
 {
   autodirlist struct dirlist list = {0};
+  struct stat before = {0};
+  bool changed = false;
 
   if (dirread_all (fd, &list, err) < 0)
     return -err->code;
@@ -36,37 +99,51 @@ static int walk (int fd, int temp_fd, const struct u64table *groups, struct err 
     const struct dirread_entry *entry = &list.items[i];
 
     if (entry->type != DT_DIR) {
-      if (u64table_has (groups, entry->ino) &&
-          replace (temp_fd, entry->ino, fd, entry->name, err) < 0)
+      if (!u64table_has (&groups->inodes, entry->ino))
+        continue;
+      if (!changed && fstat (fd, &before) < 0)
+        return err_errno (err, "stat the directory of %s", entry->name);
+      changed = true;
+      if (replace (groups, entry->ino, fd, entry->name, err) < 0)
         return -err->code;
       continue;
     }
     autoclose int child = fd_open_dir (fd, entry->name);
     if (child < 0)
       return err_errno (err, "open the directory %s", entry->name);
-    if (walk (child, temp_fd, groups, err) < 0)
+    if (walk (groups, child, err) < 0)
       return err_wrap (err, "%s", entry->name);
   }
+  struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, before.st_mtim};
+  if (changed && futimens (fd, times) < 0)
+    return err_errno (err, "set the times of a directory");
+  return 0;
+}
+
+int groups_apply (int dir_fd, int temp_fd, struct err *err)
+{
+  autogroups struct groups groups = {0};
+
+  if (groups_read (temp_fd, &groups, err) < 0)
+    return -err->code;
+  if (groups.inodes.count && walk (&groups, dir_fd, err) < 0)
+    return err_wrap (err, "finish hard-link groups");
   return 0;
 }
 
 int groups_finish (int tree_fd, int temp_fd, struct err *err)
 {
-  autodirlist struct dirlist list = {0};
-  autou64table struct u64table groups = {0};
+  autogroups struct groups groups = {0};
 
-  if (dirread_all (temp_fd, &list, err) < 0)
-    return err_wrap (err, "txn/temp");
-  for (size_t i = 0; i < list.count; i++)
-    if (strncmp (list.items[i].name, PREFIX, strlen (PREFIX)) == 0)
-      u64table_put (&groups, strtoull (list.items[i].name + strlen (PREFIX), NULL, 10), NULL);
-  if (!groups.count)
-    return 0;
-  if (walk (tree_fd, temp_fd, &groups, err) < 0)
+  if (groups_read (temp_fd, &groups, err) < 0)
+    return -err->code;
+  if (groups.inodes.count && walk (&groups, tree_fd, err) < 0)
     return err_wrap (err, "finish hard-link groups");
-  for (size_t i = 0; i < list.count; i++)
-    if (strncmp (list.items[i].name, PREFIX, strlen (PREFIX)) == 0 &&
-        unlinkat (temp_fd, list.items[i].name, 0) < 0 && errno != ENOENT)
-      return err_errno (err, "remove txn/temp/%s", list.items[i].name);
+  for (size_t i = 0; i < groups.list.count; i++) {
+    const char *name = groups.list.items[i].name;
+
+    if (is_group (name) && unlinkat (temp_fd, name, 0) < 0 && errno != ENOENT)
+      return err_errno (err, "remove txn/temp/%s", name);
+  }
   return 0;
 }

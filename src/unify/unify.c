@@ -154,7 +154,8 @@ static int share_file (struct pass *pass, int dir_fd, const char *name, unsigned
     return pretend (pass, st, &id, err);
   /* The names of a hard-link group must go to one inode together, also when we are killed in
    * between: the link that store_share keeps says where. */
-  group_name (st->st_ino, link, sizeof link);
+  if (st->st_nlink > 1 && group_name (pass->temp_fd, st->st_ino, link, err) < 0)
+    return -err->code;
   pass->share.keep_link = st->st_nlink > 1 ? link : NULL;
   int ret = store_share (&pass->share, dir_fd, name, &id, flags, /* trusted= */ false, &outcome,
                          &ino, err);

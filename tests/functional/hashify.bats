@@ -165,8 +165,9 @@ run_in () {
   cp -a "$T/source/usr/lib/deep/er/big2" "$G/web1/tree/usr/lib/deep/er/big2"
   run vhashify web1
   assert_status 1
-  assert_contains "$output" "usr/lib/deep/er/big2"
-  assert_contains "$output" "is not what its name says"
+  assert_contains "$output" "was damaged, and is now store/quarantine/"
+  refute same_inode "$G/web1/tree/usr/lib/deep/er/big2" "$G/web2/tree/usr/lib/deep/er/big2"
+  same_inode "$G/web1/tree/usr/lib/deep/er/big2" "$object"
   cmp "$T/source/usr/lib/deep/er/big2" "$G/web1/tree/usr/lib/deep/er/big2"
 }
 

@@ -15,7 +15,7 @@ struct seen {
   bool private_layer;
   bool undo;     /* in the history of a guest */
   bool failed;   /* in a layer that was kept */
-  bool unshared; /* of a type that is never an object */
+  bool unshared; /* of a type that is never an object, or in quarantine */
   size_t names;
   int tree; /* the tree it was found in first; -1: none yet */
   bool in_two_trees;
@@ -120,6 +120,26 @@ static int check_object (struct check *check, int fan_fd, const char *fan, const
   return 0;
 }
 
+/* Damaged objects, which trees may still use. */
+static int check_quarantine (struct check *check, int store_fd, struct err *err)
+{
+  autoclose int fd = fd_open_dir (store_fd, "quarantine");
+  autodirlist struct dirlist list = {0};
+
+  if (fd < 0 || dirread_all (fd, &list, err) < 0)
+    return err_errno (err, "read store/quarantine");
+  for (size_t i = 0; i < list.count; i++) {
+    autofree char *where = xasprintf ("store/quarantine/%s", list.items[i].name);
+    struct stat st;
+
+    if (fstatat (fd, list.items[i].name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+      return err_errno (err, "stat %s", where);
+    if (!S_ISDIR (st.st_mode))
+      seen_put (check, &st, where)->unshared = true;
+  }
+  return 0;
+}
+
 static int check_store (struct check *check, int root_fd, struct err *err)
 {
   autoclose int store_fd = fd_open_dir (root_fd, "store");
@@ -131,6 +151,13 @@ static int check_store (struct check *check, int root_fd, struct err *err)
     const char *fan = fans.items[i].name;
     autodirlist struct dirlist names = {0};
 
+    if (strcmp (fan, "contents") == 0)
+      continue;
+    if (strcmp (fan, "quarantine") == 0) {
+      if (check_quarantine (check, store_fd, err) < 0)
+        return -err->code;
+      continue;
+    }
     if (fans.items[i].type != DT_DIR || strlen (fan) != 2 || !is_hex (fan, 2)) {
       problem (check, "store/%s does not belong there", fan);
       continue;
