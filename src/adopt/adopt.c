@@ -224,8 +224,9 @@ static int publish (struct adoption *adoption, struct err *err)
   struct vroot *root = adoption->root;
   struct guest *guest = adoption->guest;
 
-  if (lock_acquire (guest->fd, "lock", LOCK_EXCLUSIVE, /* no_wait= */ true, "the new guest", NULL,
-                    &guest->lock_fd, err) < 0 ||
+  const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = LOCK_EXCLUSIVE, .no_wait = true};
+
+  if (lock_acquire (guest->fd, "lock", &how, "the new guest", &guest->lock_fd, err) < 0 ||
       fd_sync_fs (guest->fd, err) < 0 || interrupt_check (err) < 0)
     return -err->code;
   if (fd_rename (adoption->staging.fd, "guest", root->guests_fd, guest->name, RENAME_NOREPLACE) < 0)

@@ -237,12 +237,12 @@ static void judge_sharing (struct fsck *fsck)
 static int lock_root (struct fsck *fsck, enum lock_mode mode, struct err *err)
 {
   struct vroot *root = fsck->root;
+  const struct lock_how how = root_lock_how (root, LOCK_RANK_ROOT, mode);
 
   if (root->lock_fd >= 0)
     close (root->lock_fd);
   root->lock_fd = -1;
-  return lock_acquire (root->fd, "lock", mode, root->no_wait, root->path, root->on_wait,
-                       &root->lock_fd, err);
+  return lock_acquire (root->fd, "lock", &how, root->path, &root->lock_fd, err);
 }
 
 /* With the lock all is as it will be while we look. */
@@ -257,6 +257,15 @@ static int prepare_repair (struct fsck *fsck, struct err *err)
   return 0;
 }
 
+/* No object goes while it is looked at. */
+static int keep_objects (struct fsck *fsck, int *ret_lock, struct err *err)
+{
+  const struct lock_how how = root_lock_how (fsck->root, LOCK_RANK_COLLECT, LOCK_SHARED);
+
+  return lock_acquire (fsck->root->fd, ROOT_COLLECT_LOCK, &how, "the collection of unused objects",
+                       ret_lock, err);
+}
+
 static int run (struct fsck *fsck, struct err *err)
 {
   const struct verify_options options = {
@@ -264,12 +273,18 @@ static int run (struct fsck *fsck, struct err *err)
       .quick = fsck->options.quick,
   };
 
-  if (lock_root (fsck, LOCK_SHARED, err) < 0 ||
+  autoclose int collect_lock = -1;
+  if (lock_root (fsck, LOCK_SHARED, err) < 0 || keep_objects (fsck, &collect_lock, err) < 0 ||
       store_verify (fsck->root->store, &options, &fsck->verify, err) < 0)
     return -err->code;
   take_damages (fsck);
   judge_widespread (fsck);
   bool repair = fsck->options.repair && !fsck->widespread;
+  if (repair) {
+    /* Who has the root exclusively keeps collectors off as well. */
+    cleanup_close (&collect_lock);
+    collect_lock = -1;
+  }
   if ((repair && prepare_repair (fsck, err) < 0) || fsck_find_places (fsck, err) < 0 ||
       (repair && fsck_recover (fsck, err) < 0) || add_quarantined (fsck, err) < 0 ||
       fsck_walk (fsck, err) < 0 || fsck_check_staging (fsck, err) < 0)

@@ -210,10 +210,10 @@ static int open_place (struct mending *mending, struct err *err)
   if (mending->fd < 0)
     return mending->fd;
   if (place->kind != FSCK_TEMPLATE) {
+    const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = LOCK_EXCLUSIVE, .no_wait = true};
     struct guest guest = {.name = place->name, .fd = mending->fd, .lock_fd = -1};
 
-    if (lock_acquire (mending->fd, "lock", LOCK_EXCLUSIVE, /* no_wait= */ true, place->path, NULL,
-                      &mending->lock_fd, err) < 0) {
+    if (lock_acquire (mending->fd, "lock", &how, place->path, &mending->lock_fd, err) < 0) {
       if (err->code != ERR_LOCKED)
         return -err->code;
       err_release (err);

@@ -151,12 +151,12 @@ static int walk_layer (void *data, const char *layer, int fd, struct err *err)
 static int look_at_state (struct fsck *fsck, struct fsck_place *place, int fd, int *ret_lock,
                           struct err *err)
 {
+  const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = LOCK_SHARED, .no_wait = true};
   struct guest guest = {.name = place->name, .fd = fd, .lock_fd = -1};
 
   if (place->kind == FSCK_TEMPLATE)
     return 0;
-  if (lock_acquire (fd, "lock", LOCK_SHARED, /* no_wait= */ true, place->path, NULL, ret_lock,
-                    err) < 0) {
+  if (lock_acquire (fd, "lock", &how, place->path, ret_lock, err) < 0) {
     if (err->code != ERR_LOCKED)
       return -err->code;
     err_release (err);

@@ -83,8 +83,8 @@ int root_collect (struct vroot *root, const struct collect_options *options,
   int wanted = options->always ? 1 : is_wanted (root, err);
   if (wanted <= 0)
     return wanted;
-  if (lock_acquire (root->fd, "gc-lock", &how, "the collection of unused objects", &lock_fd, err) <
-      0) {
+  if (lock_acquire (root->fd, ROOT_COLLECT_LOCK, &how, "the collection of unused objects", &lock_fd,
+                    err) < 0) {
     if (err->code != ERR_LOCKED || options->wait)
       return -err->code;
     err_release (err);

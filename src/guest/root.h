@@ -41,6 +41,7 @@ struct vroot {
 };
 
 /* How a lock of this root is taken. */
+#define ROOT_COLLECT_LOCK "gc-lock" /* in the root; LOCK_RANK_COLLECT */
 static inline struct lock_how root_lock_how (const struct vroot *root, enum lock_rank rank,
                                              enum lock_mode mode)
 {

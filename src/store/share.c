@@ -6,7 +6,6 @@
 #include "util/fd.h"
 #include <inttypes.h>
 
-
 /* A gap in the slots of an object (gc removed one) does not end the search for a free one; the
  * next publish fills it. */
 
