@@ -8,7 +8,10 @@
 #include "err.h"
 #include <stdbool.h>
 
-/* Installs the handlers. A signal that is ignored (nohup) stays ignored. */
+enum { INTERRUPT_STATUS = 130 }; /* the exit status of a command that a signal ended */
+
+/* Installs the handlers. A signal that is ignored (nohup) stays ignored. A second one within a
+ * second ends the process at once, as a crash would; the next command recovers. */
 void interrupt_install (void);
 
 /* Did one of the signals arrive since the start? Async-signal-safe and cheap. */
