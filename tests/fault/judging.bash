@@ -31,8 +31,8 @@ begin_faults () {
 # What is stopped at calls needs no disk: in memory nothing waits for what others write to it.
 use_memory () {
   mount -t tmpfs -o size=1g,mode=0700 vguest-faults "$T" || return 0
-  touch "$T/probe"
-  if setfattr -n user.probe -v 1 "$T/probe" 2>/dev/null; then
+  touch "$T/file"
+  if setfattr -n user.probe -v 1 "$T/file" 2>/dev/null; then
     (skip_unless_overlay) >/dev/null && return 0
   fi
   umount "$T"
