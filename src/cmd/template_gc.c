@@ -3,6 +3,7 @@
 #include "cmd.h"
 #include "template/generation.h"
 #include "template/image_cache.h"
+#include "util/interrupt.h"
 
 enum { IMAGE_DAYS = 30 };
 
@@ -76,6 +77,7 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   for (size_t i = 0; i < names.count; i++)
     if (name_check (names.items[i], "template", err) < 0)
       return -err->code;
+  interrupt_install ();
   if (context_open_root (context, /* write= */ !dry_run, &root, err) < 0 ||
       ((images || !names.count) &&
        prune_images (context, root, images, dry_run, object, err) < 0) ||
@@ -84,7 +86,8 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   for (size_t i = 0; i < names.count; i++) {
     autogenerations struct generations removed = {0};
 
-    if (generations_collect (root, names.items[i], dry_run, &removed, err) < 0)
+    if (interrupt_check (err) < 0 ||
+        generations_collect (root, names.items[i], dry_run, &removed, err) < 0)
       return -err->code;
     print_removed (context, names.items[i], dry_run, &removed, list);
     any |= removed.count > 0;

@@ -3,10 +3,10 @@
  *
  * Runs a command, counts the system calls by which it changes a file system, and stops everything
  * with SIGKILL just before the N-th of them, or lets that one fail, or sends the command a signal
- * there, and with --twice another one at the next. Before call N is behind call
- * N - 1, so each point between two changes is met once. A seccomp listener sees the calls: those of
- * every library, of static and of sanitized programs. Counted is what processes of the command's
- * own program do, its children included; what else runs below it only ends with it.
+ * there, and with --twice another one at the next. Before call N is behind call N - 1, so each
+ * point between two changes is met once. A seccomp listener sees the calls: those of every library,
+ * of static and of sanitized programs. Counted is what processes of the command's own program do,
+ * its children included; what else runs below it only ends with it.
  *
  * FILE gets lines: "N NAME ERRORS WHAT" for each call with --list; "at N NAME WHAT" for the point
  * that was met, or "unlike N NAME" when that call cannot fail so; "left" when processes were there
@@ -95,8 +95,10 @@ static void kill_all (void)
 static void start (int socket, char **command)
 {
   struct sock_fprog filter = call_filter ();
-  int listener = (int) syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                                SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  /* A signal that has a handler must not make calls return EINTR that never do. */
+  int listener = (int) syscall (
+      SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+      SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
   char byte = 0, control[CMSG_SPACE (sizeof (int))] = {0};
   struct iovec data = {.iov_base = &byte, .iov_len = 1};
   struct msghdr message = {
@@ -346,6 +348,8 @@ static void parse (int argc, char **argv, struct watch *watch)
       {"list", no_argument, NULL, 'l'},
       {"at", required_argument, NULL, 'a'},
       {"error", required_argument, NULL, 'e'},
+      {"signal", required_argument, NULL, 's'},
+      {"twice", no_argument, NULL, 't'},
       {NULL, 0, NULL, 0},
   };
   int option;

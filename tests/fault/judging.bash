@@ -137,6 +137,13 @@ check_reports () {
   if grep -q -E 'Sanitizer|runtime error:' "$1"; then wrong "$(head -n 30 "$1")"; fi
 }
 
+# check_left TEXT: nothing is left to be recovered.
+check_left () {
+  "$CHECK_ROOT" "$VGUEST_ROOT" 2>&1 | grep 'left over' >"$T/check"
+  [ ! -s "$T/check" ] || wrong "$1: $(cat "$T/check")"
+}
+
+# check_root_now TEXT: all is as it must be while no command runs.
 check_root_now () {
   "$CHECK_ROOT" "$VGUEST_ROOT" >"$T/check" 2>&1 || wrong "$1: $(cat "$T/check")"
   local run
