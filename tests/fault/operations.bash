@@ -157,7 +157,7 @@ prepare_template_delete () {
 }
 
 command_template_delete () {
-  COMMAND=(vtemplate -q delete lone)
+  COMMAND=(vtemplate -q delete lone --yes)
 }
 
 # --- guests
