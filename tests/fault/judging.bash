@@ -4,13 +4,16 @@
 # common.bash and operations.bash. An operation is tried again and again from the same state root,
 # $T/start; what guests and templates are before and after it is in $T/before and $T/after.
 
-skip () {
-  echo "$1"
-  exit 77
-}
+# bats has its own.
+if [ "$(type -t skip)" != function ]; then
+  skip () {
+    echo "$1"
+    exit 77
+  }
+fi
 
 die () {
-  echo "sweep: $1" >&2
+  echo "${0##*/}: $1" >&2
   exit 2
 }
 

@@ -25,7 +25,7 @@ make_source () {
 
 # pack_source DIR ARCHIVE: in order of names, so that every archive of the same tree has the same calls.
 pack_source () {
-  tar -C "$1" --sort=name --numeric-owner --xattrs --xattrs-include='*' --acls -cf "$2" .
+  tar -C "$1" --sparse --sort=name --numeric-owner --xattrs --xattrs-include='*' --acls -cf "$2" .
 }
 
 # A template "small" of generation 1, and three clones; web1 and web2 have data of their own.

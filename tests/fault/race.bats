@@ -6,6 +6,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load judging.bash
 
 # make_version N FILE: 4096 bytes.
 make_version () {
@@ -42,6 +43,8 @@ tear_apart () {
 @test "readers see every file of a tree, whole, while it is folded and unified" {
   local round readers tree=$VGUEST_ROOT/guests/web1/tree/usr/lib
   skip_unless_overlay
+  skip_unless_program setfattr
+  use_memory
   make_small_template "$T/source"
   make_version 1 "$T/source/usr/lib/folded"
   make_version 1 "$T/source/usr/lib/unified"
