@@ -2,6 +2,7 @@
 /* vguest NAME rename NEW */
 #include "cmd/cmd.h"
 #include "guest/rename.h"
+#include "util/interrupt.h"
 
 static const char usage[] =
     "Usage: vguest NAME rename NEW\n"
@@ -49,6 +50,8 @@ int cmd_rename (struct context *context, int argc, char **argv, struct err *err)
     return -err->code;
   if (argc - first != 1)
     return err_code (err, ERR_USAGE, "one new name is expected; see --help");
+  /* It is short: once begun it is finished. */
+  interrupt_install ();
   if (name_check (argv[first], "guest", err) < 0 || context_select_one (context, &names, err) < 0 ||
       context_open_root (context, /* write= */ true, &root, err) < 0 ||
       rename_prepare (root, names.items[0], argv[first], &renaming, err) < 0)

@@ -4,6 +4,7 @@
 #include "guest/quota.h"
 #include "guest/settings.h"
 #include "util/strbuf.h"
+#include "util/interrupt.h"
 
 static const char usage_head[] =
     "Usage: vguest NAMES set KEY=VALUE…\n"
@@ -92,6 +93,7 @@ int cmd_set (struct context *context, int argc, char **argv, struct err *err)
     first++;
   if (first >= argc)
     return err_code (err, ERR_USAGE, "KEY=VALUE is expected; see --help");
+  interrupt_install ();
   if (context_select (context, &names, err) < 0 ||
       context_open_root (context, /* write= */ true, &root, err) < 0)
     return -err->code;

@@ -2,6 +2,7 @@
 /* vtemplate delete NAME */
 #include "cmd.h"
 #include "template/generation.h"
+#include "util/interrupt.h"
 
 static void print_holders (const struct names *holders)
 {
@@ -58,6 +59,7 @@ int cmd_template_delete (struct context *context, int argc, char **argv, struct 
         confirm (/* yes= */ false, action, text, err) < 0)
       return -err->code;
   }
+  interrupt_install ();
   if (template_delete (root, name, &holders, &freed, err) < 0)
     return -err->code;
   if (!context->quiet && !context->json) {

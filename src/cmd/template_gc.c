@@ -4,6 +4,7 @@
 #include "guest/collect.h"
 #include "template/generation.h"
 #include "template/image_cache.h"
+#include "util/interrupt.h"
 
 enum { IMAGE_DAYS = 30 };
 
@@ -78,6 +79,7 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   for (size_t i = 0; i < names.count; i++)
     if (name_check (names.items[i], "template", err) < 0)
       return -err->code;
+  interrupt_install ();
   if (context_open_root (context, /* write= */ !dry_run, &root, err) < 0 ||
       ((images || !names.count) &&
        prune_images (context, root, images, dry_run, object, err) < 0) ||
@@ -86,7 +88,8 @@ int cmd_template_gc (struct context *context, int argc, char **argv, struct err 
   for (size_t i = 0; i < names.count; i++) {
     autogenerations struct generations removed = {0};
 
-    if (generations_collect (root, names.items[i], dry_run, &removed, &own, err) < 0)
+    if (interrupt_check (err) < 0 ||
+        generations_collect (root, names.items[i], dry_run, &removed, &own, err) < 0)
       return -err->code;
     files += own;
     print_removed (context, names.items[i], dry_run, &removed, list);

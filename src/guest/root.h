@@ -40,8 +40,10 @@ struct vroot {
   void (*on_warning) (const char *text);                  /* may be NULL */
 };
 
+/* The file for LOCK_RANK_COLLECT, in the root. */
+#define ROOT_COLLECT_LOCK "gc-lock"
+
 /* How a lock of this root is taken. */
-#define ROOT_COLLECT_LOCK "gc-lock" /* in the root; LOCK_RANK_COLLECT */
 static inline struct lock_how root_lock_how (const struct vroot *root, enum lock_rank rank,
                                              enum lock_mode mode)
 {

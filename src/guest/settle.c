@@ -77,8 +77,15 @@ int guest_unify_tree (struct vroot *root, struct guest *guest, const struct poli
   autoclose int temp_fd = fd_make_dir (txn_fd, "temp", 0700);
   if (temp_fd < 0)
     return err_errno (err, "make txn/temp of guest %s", guest->name);
-  if (unify_tree (root->store, policy, layers.tree, layers.base, temp_fd, dry_run, report, err) < 0)
+  if (unify_tree (root->store, policy, layers.tree, layers.base, temp_fd, dry_run, report, err) <
+      0) {
+    autoerr struct err tidy_err = {0};
+
+    /* Its notes go when nothing is left to be done by them; else recovery takes them. */
+    if (unify_recover (guest->fd, &tidy_err) == 0)
+      fd_remove_tree (txn_fd, "temp", &tidy_err);
     return err_wrap (err, "unify guest %s", guest->name);
+  }
   return fd_remove_tree (txn_fd, "temp", err);
 }
 

@@ -24,21 +24,6 @@ view () {
   "$CHECK_ROOT" --view "$VGUEST_ROOT/guests/$1"
 }
 
-# in_guest NAME SCRIPT: changes the guest in place, as if it ran: an overlay with private as upper.
-# SCRIPT is run in its root.
-in_guest () {
-  local dir=$VGUEST_ROOT/guests/$1
-  mkdir -p "$T/merged"
-  # shellcheck disable=SC2016
-  unshare --mount bash -ec '
-    mount -t overlay overlay -o "lowerdir=$1/tree,upperdir=$1/private,workdir=$1/work" \
-      -o index=off,nfs_export=off,metacopy=on,redirect_dir=on,xino=auto "$2"
-    cd "$2"
-    eval "$3"
-    cd /
-    umount "$2"' bash "$dir" "$T/merged" "$2"
-}
-
 # A round of changes in guest $1, with number $2: what an upgrade does and more, the same in each
 # guest. Every kind of upper entry comes from it.
 change_guest () {

@@ -232,6 +232,21 @@ make_debian_template () {
   vtemplate -q import "$1" "$DEBIAN_ARCHIVE"
 }
 
+# in_guest NAME SCRIPT: changes the guest in place, as if it ran: an overlay with private as upper.
+# SCRIPT is run in its root.
+in_guest () {
+  local dir=$VGUEST_ROOT/guests/$1
+  mkdir -p "$T/merged"
+  # shellcheck disable=SC2016
+  unshare --mount bash -ec '
+    mount -t overlay overlay -o "lowerdir=$1/tree,upperdir=$1/private,workdir=$1/work" \
+      -o index=off,nfs_export=off,metacopy=on,redirect_dir=on,xino=auto "$2"
+    cd "$2"
+    eval "$3"
+    cd /
+    umount "$2"' bash "$dir" "$T/merged" "$2"
+}
+
 # strace: LeakSanitizer cannot work below a tracer.
 strace () {
   ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 command strace "$@"
