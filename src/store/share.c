@@ -4,6 +4,7 @@
 #include "util/copy.h"
 #include "util/fd.h"
 #include <inttypes.h>
+#include <stdatomic.h>
 
 /* A gap in the slots of an object (gc removed one) does not end the search for a free one; the
  * next publish fills it. */
@@ -13,117 +14,205 @@ void share_release (struct share *share)
   u64table_release (&share->next_slot);
 }
 
-/* The name becomes a link to the object's inode: a temporary link, renamed over it. */
+/* A name for a link in a directory that only this process uses: no random number for each file.
+ * Should it be there all the same, link_temp takes another. */
+static void number_name (char *name)
+{
+  static atomic_uint_least64_t last;
+
+  snprintf (name, FD_TEMP_NAME_SIZE, ".vg-%016" PRIx64, atomic_fetch_add (&last, 1));
+}
+
+static int link_temp (const struct share *share, int from_dir, const char *from, char *temp)
+{
+  number_name (temp);
+  if (linkat (from_dir, from, share->temp_fd, temp, 0) == 0)
+    return 0;
+  if (errno != EEXIST)
+    return -errno;
+  fd_temp_name (temp);
+  return linkat (from_dir, from, share->temp_fd, temp, 0) < 0 ? -errno : 0;
+}
+
+/* The name becomes a link to the object's inode: a temporary link, renamed over it. @other: the
+ * name is known to be on another inode. */
 static int replace_by_link (struct share *share, int from_dir, const char *from, int dir_fd,
-                            const char *name)
+                            const char *name, bool other)
 {
   char temp[FD_TEMP_NAME_SIZE];
-  int ret;
+  int ret = link_temp (share, from_dir, from, temp);
 
-  fd_temp_name (temp);
-  if (linkat (from_dir, from, share->temp_fd, temp, 0) < 0)
-    return -errno;
+  if (ret < 0)
+    return ret;
   ret = renameat (share->temp_fd, temp, dir_fd, name) < 0 ? -errno : 0;
   /* rename() onto another name of the same inode does nothing and leaves the temporary name. An
    * error here must not say that the name is as it was; the directory is swept later. */
-  unlinkat (share->temp_fd, temp, 0);
+  if (ret < 0 || !other)
+    unlinkat (share->temp_fd, temp, 0);
   return ret;
 }
 
-/* One slot, tried. Returns 1 when done, 0 when the next slot is to be tried, negative on errors. */
-static int try_slot (struct share *share, int dir_fd, const char *name, const struct stat *own,
-                     const struct digest *id, unsigned slot, unsigned flags, bool trusted,
-                     enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err)
+static bool share_has (const struct share *share, uint64_t ino)
 {
-  char object[SLOT_NAME_SIZE];
-  struct stat st;
-  int fan = store_fan (share->store, id, err);
+  pthread_rwlock_rdlock (&share->store->locks->tables);
+  bool has = u64table_has (share->inodes, ino);
+  pthread_rwlock_unlock (&share->store->locks->tables);
+  return has;
+}
 
-  if (fan < 0)
-    return fan;
-  slot_name (id, slot, object);
+static void share_add (const struct share *share, uint64_t ino)
+{
+  pthread_rwlock_wrlock (&share->store->locks->tables);
+  u64table_add (share->inodes, ino);
+  pthread_rwlock_unlock (&share->store->locks->tables);
+}
+
+/* The file becomes an object, if the slot is empty. Returns 1, or 0 with the stat of the slot that
+ * is not empty. */
+static int publish (const struct share *share, const struct share_file *file, int fan,
+                    const char *object, struct stat *ret_st, struct err *err)
+{
   for (int attempt = 0;; attempt++) {
-    if (fstatat (fan, object, &st, AT_SYMLINK_NOFOLLOW) == 0)
-      break;
+    if (fstatat (fan, object, ret_st, AT_SYMLINK_NOFOLLOW) == 0)
+      return 0;
     if (errno != ENOENT)
-      return err_errno (err, "stat the object store/%02x/%s", id->bytes[0], object);
-    if (linkat (dir_fd, name, fan, object, 0) == 0) {
-      u64table_put (share->inodes, own->st_ino, NULL);
-      u64table_put (&share->store->inodes, own->st_ino, NULL);
-      u64table_put (&share->store->sizes, (uint64_t) own->st_size, NULL);
-      *ret_outcome = SHARE_PUBLISHED;
-      *ret_ino = own->st_ino;
+      return err_errno (err, "stat the object store/%02x/%s", file->id->bytes[0], object);
+    if (linkat (file->dir_fd, file->name, fan, object, 0) == 0) {
+      share_add (share, file->st->st_ino);
+      store_note (share->store, file->st, /* hashed= */ true);
       return 1;
     }
     /* Another process published it, or gc removed it, in between: look again. */
     if (errno != EEXIST || attempt > 100)
-      return err_errno (err, "publish %s as store/%02x/%s", name, id->bytes[0], object);
+      return err_errno (err, "publish %s as store/%02x/%s", file->name, file->id->bytes[0], object);
   }
-  if (st.st_ino == own->st_ino) {
-    *ret_outcome = SHARE_ALREADY;
-    *ret_ino = own->st_ino;
+}
+
+/* Equal contents, by what this process has seen itself. */
+static int check_equal (const struct share *share, const struct share_file *file, int fan,
+                        const char *object, const struct stat *st, struct err *err)
+{
+  pthread_rwlock_rdlock (&share->store->locks->tables);
+  bool hashed = u64table_has (&share->store->hashed, st->st_ino);
+  pthread_rwlock_unlock (&share->store->locks->tables);
+  if (hashed)
+    return 0;
+  int same = identity_same (file->dir_fd, file->name, fan, object, file->flags, err);
+  if (same < 0)
+    return err_wrap (err, "compare with store/%02x/%s", file->id->bytes[0], object);
+  if (!same)
+    return err_code (err, ESTALE, "the object store/%02x/%s is not what its name says",
+                     file->id->bytes[0], object);
+  store_note (share->store, st, /* hashed= */ true);
+  return 0;
+}
+
+/* One slot, tried. Returns 1 when done, 0 when the next slot is to be tried, negative on errors. */
+static int try_slot (struct share *share, const struct share_file *file, unsigned slot,
+                     enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err)
+{
+  char object[SLOT_NAME_SIZE];
+  struct stat st = {0};
+  int fan = store_fan (share->store, file->id, err);
+
+  if (fan < 0)
+    return fan;
+  slot_name (file->id, slot, object);
+  int published = publish (share, file, fan, object, &st, err);
+  if (published < 0)
+    return published;
+  if (published || st.st_ino == file->st->st_ino) {
+    *ret_outcome = published ? SHARE_PUBLISHED : SHARE_ALREADY;
+    *ret_ino = file->st->st_ino;
     return 1;
   }
-  if (u64table_has (share->inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
+  if (share_has (share, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
     return 0;
-  if (!trusted) {
-    int same = identity_same (dir_fd, name, fan, object, flags, err);
-
-    if (same < 0)
-      return err_wrap (err, "compare with store/%02x/%s", id->bytes[0], object);
-    if (!same)
-      return err_code (err, ESTALE, "the object store/%02x/%s is not what its name says",
-                       id->bytes[0], object);
-  }
+  if (check_equal (share, file, fan, object, &st, err) < 0)
+    return -err->code;
   int ret = 0;
-  if (share->keep_link && linkat (fan, object, share->temp_fd, share->keep_link, 0) < 0)
+  if (file->keep_link && linkat (fan, object, share->temp_fd, file->keep_link, 0) < 0)
     ret = -errno;
   if (ret == 0)
-    ret = replace_by_link (share, fan, object, dir_fd, name);
+    ret = replace_by_link (share, fan, object, file->dir_fd, file->name, /* other= */ true);
   /* The group stays where it is. A link that says otherwise, if it cannot be removed, must not be
    * followed to an inode that another file of the tree got in the meantime. */
-  if (ret < 0 && share->keep_link && unlinkat (share->temp_fd, share->keep_link, 0) < 0 &&
+  if (ret < 0 && file->keep_link && unlinkat (share->temp_fd, file->keep_link, 0) < 0 &&
       errno != ENOENT)
-    u64table_put (share->inodes, st.st_ino, NULL);
+    share_add (share, st.st_ino);
   if (ret == -EMLINK)
     return 0;
   if (ret < 0) {
     errno = -ret;
-    return err_errno (err, "link %s to store/%02x/%s", name, id->bytes[0], object);
+    return err_errno (err, "link %s to store/%02x/%s", file->name, file->id->bytes[0], object);
   }
-  u64table_put (share->inodes, st.st_ino, NULL);
+  share_add (share, st.st_ino);
   *ret_outcome = SHARE_LINKED;
   *ret_ino = st.st_ino;
   return 1;
 }
 
-int store_share (struct share *share, int dir_fd, const char *name, const struct digest *id,
-                 unsigned flags, bool trusted, enum share_outcome *ret_outcome, uint64_t *ret_ino,
-                 struct err *err)
-{
-  struct stat own;
+/* From here on slots are remembered, for trees with many equal files; most have none. */
+enum { SLOT_FAR = 4 };
 
-  if (fstatat (dir_fd, name, &own, AT_SYMLINK_NOFOLLOW) < 0)
-    return err_errno (err, "stat %s", name);
-  /* The k-th equal file of a tree goes to slot k: remembered, not searched for from 0 again. */
-  uint64_t *next = u64table_put (&share->next_slot, digest_key (id), NULL);
-  for (unsigned slot = (unsigned) *next;; slot++) {
-    int ret =
-        try_slot (share, dir_fd, name, &own, id, slot, flags, trusted, ret_outcome, ret_ino, err);
+/* The k-th equal file of a tree goes to slot k. */
+static unsigned first_slot (const struct share *share, const struct digest *id)
+{
+  pthread_rwlock_rdlock (&share->store->locks->tables);
+  const uint64_t *next =
+      share->next_slot.count ? u64table_get (&share->next_slot, digest_key (id)) : NULL;
+  unsigned slot = next ? (unsigned) *next : 0;
+  pthread_rwlock_unlock (&share->store->locks->tables);
+  return slot;
+}
+
+static void note_slot (struct share *share, const struct digest *id, unsigned slot)
+{
+  if (slot < SLOT_FAR)
+    return;
+  pthread_rwlock_wrlock (&share->store->locks->tables);
+  *u64table_put (&share->next_slot, digest_key (id), NULL) = slot;
+  pthread_rwlock_unlock (&share->store->locks->tables);
+}
+
+static int choose_slot (struct share *share, const struct share_file *file,
+                        enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err)
+{
+  for (unsigned slot = first_slot (share, file->id);; slot++) {
+    int ret = try_slot (share, file, slot, ret_outcome, ret_ino, err);
 
     if (ret < 0)
       return ret;
     if (ret) {
-      *next = slot + (*ret_outcome != SHARE_ALREADY);
+      note_slot (share, file->id, slot + (*ret_outcome != SHARE_ALREADY));
       return 0;
     }
   }
 }
 
+int store_share (struct share *share, const struct share_file *file,
+                 enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err)
+{
+  pthread_mutex_t *stripe = &share->store->locks->stripes[file->id->bytes[1] % STORE_STRIPES];
+  struct share_file known = *file;
+  struct stat st = {0};
+
+  if (!file->st) {
+    if (fstatat (file->dir_fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+      return err_errno (err, "stat %s", file->name);
+    known.st = &st;
+  }
+  /* Two equal files of one tree must not take the same slot. */
+  pthread_mutex_lock (stripe);
+  int ret = choose_slot (share, &known, ret_outcome, ret_ino, err);
+  pthread_mutex_unlock (stripe);
+  return ret;
+}
+
 int store_join (struct share *share, int from_dir, const char *from, int dir_fd, const char *name,
                 struct err *err)
 {
-  int ret = replace_by_link (share, from_dir, from, dir_fd, name);
+  int ret = replace_by_link (share, from_dir, from, dir_fd, name, /* other= */ false);
 
   if (ret < 0) {
     errno = -ret;
@@ -157,21 +246,21 @@ static int make_partner (struct share *share, int from_dir, const char *from, co
       return has;
     slot_name (&id, slot, object);
     if (has) {
-      if (u64table_has (share->inodes, slot_st.st_ino) || slot_st.st_nlink >= STORE_LINKS_MAX)
+      if (share_has (share, slot_st.st_ino) || slot_st.st_nlink >= STORE_LINKS_MAX)
         continue;
       int same = identity_same (from_dir, from, fan, object, 0, err);
       if (same < 0)
         return same;
       if (!same || linkat (fan, object, share->temp_fd, partner, 0) < 0)
         continue;
-      u64table_put (share->inodes, slot_st.st_ino, NULL);
+      share_add (share, slot_st.st_ino);
       return 0;
     }
     if (copy_inode (from_dir, from, &st, -1, NULL, share->temp_fd, partner, err) < 0)
       return -err->code;
     if (linkat (share->temp_fd, partner, fan, object, 0) == 0) {
       if (fstatat (fan, object, &slot_st, AT_SYMLINK_NOFOLLOW) == 0)
-        u64table_put (share->inodes, slot_st.st_ino, NULL);
+        share_add (share, slot_st.st_ino);
       return 0;
     }
     if (errno != EEXIST)

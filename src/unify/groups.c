@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "groups.h"
 #include "util/dirread.h"
+#include "util/dirwalk.h"
 #include "util/fd.h"
 #include "util/u64table.h"
 #include <inttypes.h>
@@ -26,44 +27,57 @@ static int replace (int temp_fd, uint64_t ino, int dir_fd, const char *name, str
   return 0;
 }
 
-static int walk (int fd, int temp_fd, const struct u64table *groups, struct err *err)
+struct walk {
+  int temp_fd;
+  struct u64table groups; /* owned: the inodes that have a link there */
+};
+
+static int walk_dir (void *data, struct dirwalk_turn *turn, struct err *err)
 {
+  const struct walk *walk = data;
   autodirlist struct dirlist list = {0};
 
-  if (dirread_all (fd, &list, err) < 0)
-    return -err->code;
+  /* Names are replaced: all come first. */
+  if (dirread_all (turn->fd, &list, err) < 0)
+    return err_wrap (err, "/%s", turn->path);
   for (size_t i = 0; i < list.count; i++) {
     const struct dirread_entry *entry = &list.items[i];
 
-    if (entry->type != DT_DIR) {
-      if (u64table_has (groups, entry->ino) &&
-          replace (temp_fd, entry->ino, fd, entry->name, err) < 0)
-        return -err->code;
-      continue;
-    }
-    autoclose int child = fd_open_dir (fd, entry->name);
-    if (child < 0)
-      return err_errno (err, "open the directory %s", entry->name);
-    if (walk (child, temp_fd, groups, err) < 0)
-      return err_wrap (err, "%s", entry->name);
+    if (entry->type == DT_DIR)
+      dirwalk_enter (turn, entry->name, NULL);
+    else if (u64table_has (&walk->groups, entry->ino) &&
+             replace (walk->temp_fd, entry->ino, turn->fd, entry->name, err) < 0)
+      return err_wrap (err, "/%s", turn->path);
   }
+  return 0;
+}
+
+/* One thread is enough: groups are few. */
+static int finish_all (int tree_fd, struct walk *walk, struct err *err)
+{
+  struct dirwalk all = {.top_fd = tree_fd, .threads = 1, .visit = walk_dir, .data = walk};
+
+  if (dirwalk_run (&all, err) < 0)
+    return err_wrap (err, "finish hard-link groups");
   return 0;
 }
 
 int groups_finish (int tree_fd, int temp_fd, struct err *err)
 {
   autodirlist struct dirlist list = {0};
-  autou64table struct u64table groups = {0};
+  struct walk walk = {.temp_fd = temp_fd};
+  int ret = 0;
 
   if (dirread_all (temp_fd, &list, err) < 0)
     return err_wrap (err, "txn/temp");
   for (size_t i = 0; i < list.count; i++)
     if (strncmp (list.items[i].name, PREFIX, strlen (PREFIX)) == 0)
-      u64table_put (&groups, strtoull (list.items[i].name + strlen (PREFIX), NULL, 10), NULL);
-  if (!groups.count)
-    return 0;
-  if (walk (tree_fd, temp_fd, &groups, err) < 0)
-    return err_wrap (err, "finish hard-link groups");
+      u64table_add (&walk.groups, strtoull (list.items[i].name + strlen (PREFIX), NULL, 10));
+  if (walk.groups.count)
+    ret = finish_all (tree_fd, &walk, err);
+  u64table_release (&walk.groups);
+  if (ret < 0)
+    return ret;
   for (size_t i = 0; i < list.count; i++)
     if (strncmp (list.items[i].name, PREFIX, strlen (PREFIX)) == 0 &&
         unlinkat (temp_fd, list.items[i].name, 0) < 0 && errno != ENOENT)
