@@ -65,6 +65,7 @@ static json_object *result_object (const char *name, const struct build_argument
   json_set_int (object, "files", (int64_t) result->counts.files);
   json_set_int (object, "directories", (int64_t) result->counts.directories);
   json_set_int (object, "skipped", (int64_t) result->counts.skipped);
+  json_set_int (object, "copied", (int64_t) result->counts.copied);
   json_object_object_add (object, "seconds", json_object_new_double (result->seconds));
   json_set_string (object, "aside", result->aside);
   return object;
@@ -92,10 +93,12 @@ static size_t report (const struct context *context, const struct build_argument
   autojson json_object *object = json_object_new_object ();
   json_object *list = json_object_new_array ();
   size_t failed = 0;
+  uint64_t copied = 0;
 
   json_object_object_add (object, "guests", list);
   progress_clear ();
   for (size_t i = 0; i < names->count; i++) {
+    copied += results[i].err.code ? 0 : results[i].counts.copied;
     if (results[i].err.code) {
       failed++;
       if (names->count > 1)
@@ -106,6 +109,11 @@ static size_t report (const struct context *context, const struct build_argument
     if (context->json)
       json_object_array_add (list, result_object (names->items[i], arguments, &results[i]));
   }
+  if (copied && !context->quiet)
+    print_error ("%" PRIu64 " files could not be linked to those of %s, and were copied: is it "
+                 "another project of the file system's quotas, or a file system without links? "
+                 "vhashify shares them again where it can",
+                 copied, arguments->source ? arguments->source : "the source");
   if (context->json)
     print_json (object);
   return failed;

@@ -8,7 +8,7 @@
 #include "util/copy.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
-#include "util/progress.h"
+#include <sys/resource.h>
 
 void build_source_release (struct build_source *source)
 {
@@ -181,28 +181,77 @@ static int write_base (const struct build_source *source, int fd, struct err *er
   return guest_base_write (fd, &base, err);
 }
 
-static int make_tree (const struct build *build, int fd, int tree_fd, const char *name,
-                      struct clone_counts *counts, struct err *err)
+/* A guest that is being made. */
+struct making {
+  const char *name;            /* borrowed */
+  struct build_result *result; /* borrowed */
+  int fd;                      /* owned, as what follows; -1 when it has failed */
+  int tree_fd;
+  int private_fd;
+  int temp_fd; /* for store_clone_full */
+  struct u64table inodes;
+  struct share share;
+};
+
+static void making_release (struct making *making)
+{
+  cleanup_close (&making->fd);
+  cleanup_close (&making->tree_fd);
+  cleanup_close (&making->private_fd);
+  cleanup_close (&making->temp_fd);
+  share_release (&making->share);
+  u64table_release (&making->inodes);
+}
+
+/* What can be removed of a guest that failed is; the rest goes with the staging directory. */
+static void give_up (const struct build *build, struct making *making)
+{
+  autoerr struct err remove_err = {0};
+
+  if (making->fd < 0)
+    return;
+  close (steal_fd (&making->fd));
+  if (fd_remove_tree (build->guests_fd, making->name, &remove_err) < 0)
+    err_release (&remove_err);
+}
+
+/* The guest without its files. */
+static int begin (const struct build *build, struct making *making, struct err *err)
+{
+  making->fd = fd_make_dir (build->guests_fd, making->name, 0700);
+  if (making->fd < 0)
+    return err_errno (err, "make a directory in staging");
+  if (make_parts (build, making->fd, making->result->hostname, err) < 0 ||
+      copy_policy (build->source, making->fd, err) < 0)
+    return -err->code;
+  making->tree_fd = fd_open_dir (making->fd, "tree");
+  making->private_fd = fd_open_dir (making->fd, "private");
+  if (making->tree_fd < 0 || making->private_fd < 0)
+    return err_errno (err, "open the new layers");
+  making->temp_fd = fd_make_dir (build->links_fd, making->name, 0700);
+  if (making->temp_fd < 0)
+    return err_errno (err, "make a directory for temporary links");
+  making->share = (struct share){
+      .store = build->root->store, .inodes = &making->inodes, .temp_fd = making->temp_fd};
+  return 0;
+}
+
+/* The tree by itself, of a source that is thin, or for a guest that is. */
+static int make_tree (const struct build *build, struct making *making, struct err *err)
 {
   const struct lower *layers = &build->source->layers;
   const struct rules *rules = &build->options->policy->rules;
-  autoclose int temp_fd = fd_make_dir (build->links_fd, name, 0700);
-  autoclose int own_fd = fd_make_dir (build->own_fd, name, 0700);
-  struct u64table inodes = {0};
-  struct share share = {.store = build->root->store, .inodes = &inodes, .temp_fd = temp_fd};
-  int ret;
+  struct clone_counts *counts = &making->result->counts;
 
-  if (temp_fd < 0 || own_fd < 0)
-    return err_errno (err, "make a directory for temporary links");
-  if (build->options->thin)
-    ret = write_base (build->source, fd, err) < 0
-              ? -err->code
-              : thin_clone_own (layers, tree_fd, rules, &share, counts, err);
-  else
-    ret = thin_clone_whole (layers, tree_fd, own_fd, rules, &share, counts, err);
-  share_release (&share);
-  u64table_release (&inodes);
-  return ret;
+  if (build->options->thin) {
+    if (write_base (build->source, making->fd, err) < 0)
+      return -err->code;
+    return thin_clone_own (layers, making->tree_fd, rules, &making->share, counts, err);
+  }
+  autoclose int own_fd = fd_make_dir (build->own_fd, making->name, 0700);
+  if (own_fd < 0)
+    return err_errno (err, "make a directory in staging");
+  return thin_clone_whole (layers, making->tree_fd, own_fd, rules, &making->share, counts, err);
 }
 
 /* The layers of the new guest, whose base, if it is thin, is known by the source's alone as long as
@@ -217,31 +266,24 @@ static struct lower layers_of_clone (const struct build *build, int tree_fd, int
   return clone;
 }
 
-static int make_guest (const struct build *build, int fd, const char *name,
-                       struct build_result *result, struct err *err)
+/* What comes behind the tree. */
+static int complete (const struct build *build, struct making *making, struct err *err)
 {
   const struct build_source *source = build->source;
+  struct build_result *result = making->result;
   struct clone_counts more = {0};
 
-  if (make_parts (build, fd, result->hostname, err) < 0 || copy_policy (source, fd, err) < 0)
-    return -err->code;
-  autoclose int tree_fd = fd_open_dir (fd, "tree");
-  autoclose int private_fd = fd_open_dir (fd, "private");
-  if (tree_fd < 0 || private_fd < 0)
-    return err_errno (err, "open the new layers");
-  if (make_tree (build, fd, tree_fd, name, &result->counts, err) < 0)
-    return err_wrap (err, "clone the tree of %s", source->label);
   if (source->layers.priv < 0) {
-    if (clone_directory_metadata (tree_fd, private_fd, err) < 0)
+    if (clone_directory_metadata (making->tree_fd, making->private_fd, err) < 0)
       return -err->code;
-  } else if (clone_copy_tree (source->layers.priv, private_fd, &build->options->policy->rules,
-                              &more, err) < 0) {
+  } else if (clone_copy_tree (source->layers.priv, making->private_fd,
+                              &build->options->policy->rules, &more, err) < 0) {
     return err_wrap (err, "copy the private layer of %s", source->label);
   }
   result->counts.files += more.files;
   result->counts.directories += more.directories;
   result->counts.skipped += more.skipped;
-  const struct lower clone = layers_of_clone (build, tree_fd, private_fd);
+  const struct lower clone = layers_of_clone (build, making->tree_fd, making->private_fd);
   if (host_identity_write (&source->layers, &clone, build->options->policy, result->hostname, err) <
       0)
     return err_wrap (err, "write the guest's identity");
@@ -273,30 +315,100 @@ static int check_new (const struct build *build, const char *name, struct err *e
   return guest_refuse_used (root, &old, err);
 }
 
-static int build_one (const struct build *build, const char *name, struct build_result *result)
+static int start_one (const struct build *build, struct making *making)
 {
+  struct build_result *result = making->result;
   struct err *err = &result->err;
-  uint64_t start = clock_us ();
 
-  if (check_new (build, name, err) < 0)
+  if (check_new (build, making->name, err) < 0)
     return -err->code;
   if (build->options->hostname)
     result->hostname = xstrdup (build->options->hostname);
-  else if (hostname_for_guest (name, &result->hostname, err) < 0)
+  else if (hostname_for_guest (making->name, &result->hostname, err) < 0)
     return -err->code;
-  autoclose int fd = fd_make_dir (build->guests_fd, name, 0700);
-  if (fd < 0)
-    return err_errno (err, "make a directory in staging");
-  if (make_guest (build, fd, name, result, err) < 0) {
-    autoerr struct err remove_err = {0};
+  return begin (build, making, err);
+}
 
-    /* What cannot be removed now goes with the staging directory. */
-    if (fd_remove_tree (build->guests_fd, name, &remove_err) < 0)
-      err_release (&remove_err);
-    return -err->code;
+/* Trees that are made one by one. */
+static int make_trees (const struct build *build, struct making *makings, size_t count,
+                       struct err *err)
+{
+  for (size_t i = 0; i < count; i++) {
+    struct err *own = &makings[i].result->err;
+
+    if (interrupt_check (err) < 0)
+      return -err->code;
+    if (!own->code && make_tree (build, &makings[i], own) < 0)
+      err_wrap (own, "clone the tree of %s", build->source->label);
   }
-  result->seconds = clock_seconds_since (start);
   return 0;
+}
+
+/* Clones the source's tree into all of them, reading it once. */
+static int clone_into (const struct build *build, struct making *makings, size_t count,
+                       struct err *err)
+{
+  const struct build_source *source = build->source;
+  autofree struct clone_target *targets = xcalloc (count, sizeof *targets);
+  autofree struct making **of = xcalloc (count, sizeof (struct making *));
+  size_t used = 0;
+
+  for (size_t i = 0; i < count; i++) {
+    if (makings[i].result->err.code)
+      continue;
+    targets[used] = (struct clone_target){.to_fd = makings[i].tree_fd, .share = &makings[i].share};
+    of[used++] = &makings[i];
+  }
+  int ret =
+      used ? clone_trees (source->layers.tree, &build->options->policy->rules, targets, used, err)
+           : 0;
+  if (ret < 0)
+    err_wrap (err, "clone the tree of %s", source->label);
+  for (size_t i = 0; i < used; i++) {
+    struct build_result *result = of[i]->result;
+
+    result->counts = targets[i].counts;
+    result->err = targets[i].err;
+    if (result->err.code)
+      err_wrap (&result->err, "clone the tree of %s", source->label);
+    else if (ret < 0)
+      err_code (&result->err, err->code, "%s", err_text (err));
+  }
+  return ret;
+}
+
+/* Makes some guests in staging. Returns how many were made; negative after a signal. */
+static int make_batch (const struct build *build, const struct names *names, size_t first,
+                       size_t count, struct build_result *results, struct err *err)
+{
+  autofree struct making *makings = xcalloc (count, sizeof *makings);
+  autoerr struct err clone_err = {0};
+  uint64_t start = clock_us ();
+  int made = 0;
+
+  for (size_t i = 0; i < count; i++) {
+    makings[i] =
+        (struct making){names->items[first + i], &results[first + i], -1, -1, -1, -1, {0}, {0}};
+    if (start_one (build, &makings[i]) < 0)
+      give_up (build, &makings[i]);
+  }
+  bool at_once = !build->options->thin && build->source->layers.base < 0;
+  int ret = at_once ? clone_into (build, makings, count, &clone_err)
+                    : make_trees (build, makings, count, &clone_err);
+  for (size_t i = 0; i < count; i++) {
+    struct build_result *result = makings[i].result;
+
+    if (result->err.code || complete (build, &makings[i], &result->err) < 0)
+      give_up (build, &makings[i]);
+    else
+      made++;
+    making_release (&makings[i]);
+  }
+  for (size_t i = 0; i < count; i++)
+    results[first + i].seconds = clock_seconds_since (start) / (double) count;
+  if (ret == -ERR_INTERRUPTED)
+    return err_code (err, clone_err.code, "%s", err_text (&clone_err));
+  return made;
 }
 
 /* Puts the finished guest into aside/ first and exchanges it with the old one there: so the name is
@@ -348,18 +460,33 @@ static int publish (const struct build *build, const char *name, struct build_re
   }
 }
 
+/* How many guests are made at once. Each has descriptors here, and one in each thread that clones.
+ */
+static size_t batch_size (void)
+{
+  static const size_t each = 8, others = 128, most = 128;
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= most * each + others)
+    return most;
+  return limit.rlim_cur > others + each ? (size_t) (limit.rlim_cur - others) / each : 1;
+}
+
 static int build_all (struct build *build, const struct names *names, struct build_result *results,
                       struct err *err)
 {
   struct vroot *root = build->root;
-  size_t made = 0;
+  size_t made = 0, batch = batch_size ();
 
-  for (size_t i = 0; i < names->count; i++) {
+  for (size_t i = 0; i < names->count; i += batch) {
+    size_t count = names->count - i < batch ? names->count - i : batch;
+
     if (interrupt_check (err) < 0)
       return -err->code;
-    if (names->count > 1)
-      progress_show ("clone", i, names->count, "guests");
-    made += build_one (build, names->items[i], &results[i]) == 0;
+    int ret = make_batch (build, names, i, count, results, err);
+    if (ret < 0)
+      return ret;
+    made += (size_t) ret;
   }
   /* A guest as source may be one that is replaced. A template stays locked, also that of a thin
    * source, so that nobody takes its generation for one without guests before ours are there. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Making guests: the methods of `vguest NAMES build -m METHOD`. For now one, clone.
  *
- * Every guest is built in staging, all are made durable by one syncfs, and each is renamed into
+ * The source is read once for up to 128 guests. Every guest is built in staging, all are made durable by one syncfs, and each is renamed into
  * place: a guest is there as a whole or not at all. One that fails does not stop the others. */
 #ifndef VG_GUEST_BUILD_H
 #define VG_GUEST_BUILD_H
@@ -43,7 +43,7 @@ struct build_options {
 struct build_result {
   struct err err; /* owned; code 0 when the guest was made */
   struct clone_counts counts;
-  double seconds;
+  double seconds; /* the guest's part of the time that those made at once took */
   char *hostname; /* owned */
   char *aside;    /* owned; where the replaced guest is kept, or NULL */
 };

@@ -198,8 +198,8 @@ static int visit_identity (struct candidates *walk, int dir_fd, const char *name
   if (!*first)
     *first = walk->number;
   else if (*first != walk->number) {
-    u64table_put (&twins->wanted, digest_key (&id), NULL);
-    u64table_put (&twins->wanted_sizes, (uint64_t) st->st_size, NULL);
+    u64table_add (&twins->wanted, digest_key (&id));
+    u64table_add (&twins->wanted_sizes, (uint64_t) st->st_size);
   }
   return 0;
 }

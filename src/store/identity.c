@@ -4,13 +4,16 @@
 #include "util/strbuf.h"
 #include <endian.h>
 #include <openssl/evp.h>
+#include <sys/uio.h>
 
-enum { READ_SIZE = 128 << 10 };
+enum { READ_SIZE = 128 << 10, TICK_SIZE = 16 << 20 };
 
 struct hasher {
   EVP_MD *md;
   EVP_MD_CTX *ctx;
   uint8_t *buffer; /* READ_SIZE bytes for file contents */
+  int (*tick) (void *data, size_t bytes, struct err *err);
+  void *tick_data;
 };
 
 struct hasher *hasher_new (void)
@@ -34,6 +37,13 @@ void hasher_free (struct hasher *hasher)
   EVP_MD_free (hasher->md);
   free (hasher->buffer);
   free (hasher);
+}
+
+void hasher_on_read (struct hasher *hasher, int (*tick) (void *data, size_t bytes, struct err *err),
+                     void *data)
+{
+  hasher->tick = tick;
+  hasher->tick_data = data;
 }
 
 /* The calls below fail only for lack of memory or a broken library; a wrong hash must never be
@@ -119,52 +129,120 @@ void identity_parts_release (struct identity_parts *parts)
   xattrs_release (&parts->xattrs);
 }
 
-int identity_parts_of_fd (struct hasher *hasher, int fd, struct identity_parts *ret_parts,
-                          struct err *err)
+/* How a file is read: what is in the page cache first, without waiting for the disk. */
+struct reading {
+  int fd;
+  off_t at;
+  off_t cold;   /* from here on it came from the disk; -1: not known to */
+  bool waiting; /* read from the disk if need be */
+};
+
+/* Returns the count, 0 at the end, or -1 with errno. */
+static ssize_t read_piece (struct reading *reading, void *buffer)
 {
-  autoidentityparts struct identity_parts parts = {0};
-  struct stat after;
-  off_t size = 0;
+  struct iovec iov = {.iov_base = buffer, .iov_len = READ_SIZE};
+  ssize_t n;
 
-  if (fstat (fd, &parts.st) < 0)
-    return err_errno (err, "stat a file to hash it");
+  if (!reading->waiting) {
+    n = preadv2 (reading->fd, &iov, 1, reading->at, RWF_NOWAIT);
+    if (n >= 0 || (errno != EAGAIN && errno != EOPNOTSUPP && errno != ENOSYS))
+      return n;
+    reading->waiting = true;
+    if (errno == EAGAIN) {
+      reading->cold = reading->at;
+      posix_fadvise (reading->fd, reading->at, 0, POSIX_FADV_SEQUENTIAL);
+    }
+  }
+  do
+    n = pread (reading->fd, buffer, READ_SIZE, reading->at);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+/* The SHA-256 of the first @size bytes, or of less where the file ends: *@ret_size. */
+static int hash_contents (struct hasher *hasher, int fd, off_t size, struct digest *ret_contents,
+                          off_t *ret_size, struct err *err)
+{
+  struct reading reading = {.fd = fd, .cold = -1};
+  size_t since = 0;
+
   hasher_start (hasher);
-  for (;;) {
-    ssize_t n = pread (fd, hasher->buffer, READ_SIZE, size);
+  do {
+    ssize_t n = read_piece (&reading, hasher->buffer);
 
-    if (n < 0 && errno == EINTR)
-      continue;
     if (n < 0)
       return err_errno (err, "read a file to hash it");
     if (n == 0)
       break;
     hasher_add (hasher, hasher->buffer, (size_t) n);
-    size += n;
-    if (size >= parts.st.st_size)
-      break;
-  }
-  hasher_end (hasher, &parts.contents);
-  if (xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &parts.xattrs, err) < 0)
+    reading.at += n;
+    since += (size_t) n;
+    if (since >= TICK_SIZE && hasher->tick) {
+      if (hasher->tick (hasher->tick_data, since, err) < 0)
+        return -err->code;
+      since = 0;
+    }
+  } while (reading.at < size);
+  hasher_end (hasher, ret_contents);
+  /* Nobody had it in memory, and hashing is no reason to push out what others use. */
+  if (reading.cold >= 0)
+    posix_fadvise (fd, reading.cold, 0, POSIX_FADV_DONTNEED);
+  *ret_size = reading.at;
+  return 0;
+}
+
+/* What an identity is made of, for the file whose stat is parts->st. */
+static int read_parts (struct hasher *hasher, int fd, struct identity_parts *parts, struct err *err)
+{
+  struct stat after;
+  off_t size = 0;
+
+  if (hash_contents (hasher, fd, parts->st.st_size, &parts->contents, &size, err) < 0 ||
+      xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &parts->xattrs, err) < 0)
     return -err->code;
   if (fstat (fd, &after) < 0)
     return err_errno (err, "stat a file that was hashed");
-  if (size != parts.st.st_size || stat_changed (&parts.st, &after))
+  if (size != parts->st.st_size || stat_changed (&parts->st, &after))
     return err_code (err, ESTALE, "the file changed while it was read");
+  return 0;
+}
+
+int identity_parts_of_fd (struct hasher *hasher, int fd, struct identity_parts *ret_parts,
+                          struct err *err)
+{
+  autoidentityparts struct identity_parts parts = {0};
+
+  if (fstat (fd, &parts.st) < 0)
+    return err_errno (err, "stat a file to hash it");
+  if (read_parts (hasher, fd, &parts, err) < 0)
+    return -err->code;
   *ret_parts = parts;
   parts.xattrs = (struct xattrs){0};
+  return 0;
+}
+
+int identity_of_open (struct hasher *hasher, int fd, const struct stat *st, unsigned flags,
+                      struct digest *ret_id, struct err *err)
+{
+  autoidentityparts struct identity_parts parts = {.st = *st};
+
+  if (read_parts (hasher, fd, &parts, err) < 0)
+    return -err->code;
+  identity_combine (hasher, &parts.st, &parts.xattrs, &parts.contents, flags, ret_id);
   return 0;
 }
 
 int identity_of_fd (struct hasher *hasher, int fd, unsigned flags, struct digest *ret_id,
                     struct stat *ret_st, struct err *err)
 {
-  autoidentityparts struct identity_parts parts = {0};
+  struct stat st;
 
-  if (identity_parts_of_fd (hasher, fd, &parts, err) < 0)
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat a file to hash it");
+  if (identity_of_open (hasher, fd, &st, flags, ret_id, err) < 0)
     return -err->code;
-  identity_combine (hasher, &parts.st, &parts.xattrs, &parts.contents, flags, ret_id);
   if (ret_st)
-    *ret_st = parts.st;
+    *ret_st = st;
   return 0;
 }
 
@@ -237,19 +315,21 @@ int identity_of (struct hasher *hasher, int dir_fd, const char *name, unsigned f
   return 0;
 }
 
-static int same_contents (int a, int b, struct err *err)
+/* Of files of @size bytes. */
+static int same_contents (int a, int b, off_t size, struct err *err)
 {
-  autofree uint8_t *a_buffer = xmalloc (READ_SIZE), *b_buffer = xmalloc (READ_SIZE);
+  size_t piece = size < READ_SIZE ? (size_t) size + 1 : READ_SIZE;
+  autofree uint8_t *a_buffer = xmalloc (piece), *b_buffer = xmalloc (piece);
 
   for (;;) {
-    ssize_t n = fd_read_full (a, a_buffer, READ_SIZE);
-    ssize_t m = fd_read_full (b, b_buffer, READ_SIZE);
+    ssize_t n = fd_read_full (a, a_buffer, piece);
+    ssize_t m = fd_read_full (b, b_buffer, piece);
 
     if (n < 0 || m < 0)
       return err_errno (err, "read a file to compare it");
     if (n != m || memcmp (a_buffer, b_buffer, (size_t) n) != 0)
       return 0;
-    if (n < READ_SIZE)
+    if ((size_t) n < piece)
       return 1;
   }
 }
@@ -294,7 +374,7 @@ int identity_same (int a_dir, const char *a, int b_dir, const char *b, unsigned 
   if (!xattrs_equal (&ax, &bx))
     return 0;
   if (S_ISREG (as.st_mode))
-    return same_contents (a_fd, b_fd, err);
+    return same_contents (a_fd, b_fd, as.st_size, err);
   if (S_ISLNK (as.st_mode))
     return same_links (a_dir, a, b_dir, b, err);
   return 1;

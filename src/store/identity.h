@@ -38,6 +38,11 @@ static inline void cleanup_hasher (struct hasher **hasher)
 }
 #define autohasher __attribute__ ((cleanup (cleanup_hasher)))
 
+/* @tick is called between the pieces of a big file that is read, with the bytes since the last
+ * call; negative ends the reading. */
+void hasher_on_read (struct hasher *hasher, int (*tick) (void *data, size_t bytes, struct err *err),
+                     void *data);
+
 void hasher_start (struct hasher *hasher);
 void hasher_add (struct hasher *hasher, const void *data, size_t len);
 void hasher_end (struct hasher *hasher, struct digest *ret_digest);
@@ -69,9 +74,14 @@ int identity_parts_of (struct hasher *hasher, int dir_fd, const char *name,
                        struct identity_parts *ret_parts, struct err *err);
 
 /* The identity of the regular file open for reading at @fd, whose contents are read once.
- * ESTALE when it changed meanwhile. @ret_st, which may be NULL, gets its stat. */
+ * What was not in the page cache before is dropped from it. ESTALE when it changed meanwhile.
+ * @ret_st, which may be NULL, gets its stat. */
 int identity_of_fd (struct hasher *hasher, int fd, unsigned flags, struct digest *ret_id,
                     struct stat *ret_st, struct err *err);
+
+/* The same, for a caller that has its stat. */
+int identity_of_open (struct hasher *hasher, int fd, const struct stat *st, unsigned flags,
+                      struct digest *ret_id, struct err *err);
 
 /* The identity of any file that can have one, by name. */
 int identity_of (struct hasher *hasher, int dir_fd, const char *name, unsigned flags,

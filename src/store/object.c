@@ -38,7 +38,6 @@ int store_publish (struct store *store, const struct digest *id, int dir_fd, con
       return 0;
     return err_errno (err, "publish %s as store/%02x/%s", name, id->bytes[0], object);
   }
-  u64table_put (&store->inodes, st.st_ino, NULL);
-  u64table_put (&store->sizes, (uint64_t) st.st_size, NULL);
+  store_note (store, &st, /* hashed= */ false);
   return 0;
 }

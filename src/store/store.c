@@ -2,6 +2,7 @@
 #include "quarantine.h"
 #include "store_internal.h"
 #include "util/dirread.h"
+#include "util/dirwalk.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
 
@@ -18,6 +19,10 @@ int store_open (int root_fd, struct store **ret_store, struct err *err)
   store->fd = steal_fd (&fd);
   for (size_t i = 0; i < 256; i++)
     store->fan_fds[i] = -1;
+  store->locks = xcalloc (1, sizeof *store->locks);
+  for (size_t i = 0; i < STORE_STRIPES; i++)
+    pthread_mutex_init (&store->locks->stripes[i], NULL);
+  pthread_rwlock_init (&store->locks->tables, NULL);
   store->hasher = hasher_new ();
   *ret_store = store;
   return 0;
@@ -32,7 +37,12 @@ void store_close (struct store *store)
       close (store->fan_fds[i]);
   close (store->fd);
   hasher_free (store->hasher);
+  for (size_t i = 0; i < STORE_STRIPES; i++)
+    pthread_mutex_destroy (&store->locks->stripes[i]);
+  pthread_rwlock_destroy (&store->locks->tables);
+  free (store->locks);
   u64table_release (&store->inodes);
+  u64table_release (&store->hashed);
   u64table_release (&store->sizes);
   free (store);
   errno = saved;
@@ -71,16 +81,23 @@ bool slot_parse (const char *fan, const char *name, struct digest *ret_id, unsig
 
 int store_fan (struct store *store, const struct digest *id, struct err *err)
 {
-  int *fd = &store->fan_fds[id->bytes[0]];
+  int *place = &store->fan_fds[id->bytes[0]];
   char name[3];
 
-  if (*fd >= 0)
-    return *fd;
+  pthread_rwlock_rdlock (&store->locks->tables);
+  int fd = *place;
+  pthread_rwlock_unlock (&store->locks->tables);
+  if (fd >= 0)
+    return fd;
   snprintf (name, sizeof name, "%02x", id->bytes[0]);
-  *fd = fd_make_dir (store->fd, name, 0700);
-  if (*fd < 0)
-    return err_errno (err, "open the directory store/%s", name);
-  return *fd;
+  pthread_rwlock_wrlock (&store->locks->tables);
+  if (*place < 0)
+    *place = fd_make_dir (store->fd, name, 0700);
+  fd = *place;
+  if (fd < 0)
+    err_errno (err, "open the directory store/%s", name);
+  pthread_rwlock_unlock (&store->locks->tables);
+  return fd < 0 ? -err->code : fd;
 }
 
 int store_stat_slot (struct store *store, const struct digest *id, unsigned slot,
@@ -142,24 +159,86 @@ int store_each (struct store *store,
   return 0;
 }
 
-static int note_inode (void *data, int fan_fd, const char *name, uint64_t ino, struct err *err)
+enum { LOAD_THREADS_MAX = 4 };
+
+/* One directory of the store; the top has nothing but them. */
+static int load_fan (void *data, struct dirwalk_turn *turn, struct err *err)
 {
-  (void) fan_fd;
-  (void) name;
-  (void) err;
-  u64table_put (data, ino, NULL);
-  return 0;
+  struct store *store = data;
+  autodirread struct dirread dirread = {0};
+  struct dirread_entry entry;
+  int ret;
+
+  dirread_start (turn->fd, &dirread);
+  while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
+    if (entry.type == DT_DIR && !*turn->path && strlen (entry.name) == 2)
+      dirwalk_enter (turn, entry.name, NULL);
+    if (entry.type == DT_DIR || !*turn->path)
+      continue;
+    pthread_rwlock_wrlock (&store->locks->tables);
+    u64table_add (&store->inodes, entry.ino);
+    while (dirread_buffered (&dirread) && dirread_next (&dirread, &entry, err) > 0)
+      u64table_add (&store->inodes, entry.ino);
+    pthread_rwlock_unlock (&store->locks->tables);
+  }
+  return ret < 0 ? err_wrap (err, "store/%s", turn->path) : 0;
+}
+
+/* Before there are other threads, or by the first of them. */
+static int load_inodes (struct store *store, struct err *err)
+{
+  static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+  struct dirwalk walk = {
+      .top_fd = store->fd,
+      .threads = dirwalk_processors (LOAD_THREADS_MAX),
+      .visit = load_fan,
+      .data = store,
+  };
+  int ret = 0;
+
+  pthread_mutex_lock (&once);
+  if (!store->inodes_loaded)
+    ret = dirwalk_run (&walk, err);
+  if (ret == 0 && !store->inodes_loaded)
+    ret = quarantine_note_inodes (store, &store->inodes, err);
+  if (ret == 0)
+    store->inodes_loaded = true;
+  pthread_mutex_unlock (&once);
+  return ret;
+}
+
+const struct u64table *store_lock_inodes (struct store *store, struct err *err)
+{
+  if (load_inodes (store, err) < 0)
+    return NULL;
+  pthread_rwlock_rdlock (&store->locks->tables);
+  return &store->inodes;
+}
+
+void store_unlock_inodes (struct store *store)
+{
+  pthread_rwlock_unlock (&store->locks->tables);
 }
 
 int store_has_inode (struct store *store, uint64_t ino, struct err *err)
 {
-  if (!store->inodes_loaded) {
-    if (store_each (store, note_inode, &store->inodes, err) < 0 ||
-        quarantine_note_inodes (store, &store->inodes, err) < 0)
-      return -err->code;
-    store->inodes_loaded = true;
-  }
-  return u64table_has (&store->inodes, ino);
+  const struct u64table *inodes = store_lock_inodes (store, err);
+
+  if (!inodes)
+    return -err->code;
+  bool has = u64table_has (inodes, ino);
+  store_unlock_inodes (store);
+  return has;
+}
+
+void store_note (struct store *store, const struct stat *st, bool hashed)
+{
+  pthread_rwlock_wrlock (&store->locks->tables);
+  u64table_add (&store->inodes, st->st_ino);
+  u64table_add (&store->sizes, (uint64_t) st->st_size);
+  if (hashed)
+    u64table_add (&store->hashed, st->st_ino);
+  pthread_rwlock_unlock (&store->locks->tables);
 }
 
 static int note_size (void *data, int fan_fd, const char *name, uint64_t ino, struct err *err)
@@ -169,7 +248,7 @@ static int note_size (void *data, int fan_fd, const char *name, uint64_t ino, st
   (void) ino;
   if (fstatat (fan_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_errno (err, "stat the object %s", name);
-  u64table_put (data, (uint64_t) st.st_size, NULL);
+  u64table_add (data, (uint64_t) st.st_size);
   return 0;
 }
 

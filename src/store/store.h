@@ -21,11 +21,17 @@
 enum { STORE_LINKS_MAX = 60000 }; /* ext4 stops at 65000 */
 
 struct store {
-  int fd;                 /* owned: store/ */
-  int fan_fds[256];       /* owned; -1 until used: store/ab/ */
-  struct hasher *hasher;  /* owned */
-  struct u64table inodes; /* owned: objects' inode numbers, once store_has_inode was asked */
-  struct u64table sizes;  /* owned: objects' sizes, once store_has_size was asked */
+  int fd;                /* owned: store/ */
+  struct hasher *hasher; /* owned; for one thread at a time */
+
+  /* Several threads may call store_share, store_has, store_stat_slot, store_has_inode and
+   * store_lock_inodes. */
+  struct store_locks *locks; /* owned; for what follows, and for the tables of each struct share */
+  int fan_fds[256];          /* owned; -1 until used: store/ab/ */
+  struct u64table inodes;    /* owned: objects' inode numbers, once they were asked for */
+  struct u64table hashed;    /* owned: those of them whose contents this process hashed, or compared
+                                with what it hashed: no need to compare them again */
+  struct u64table sizes;     /* owned: objects' sizes, once store_has_size was asked */
   bool inodes_loaded;
   bool sizes_loaded;
 
@@ -68,6 +74,11 @@ int store_publish (struct store *store, const struct digest *id, int dir_fd, con
  * negative. */
 int store_has_inode (struct store *store, uint64_t ino, struct err *err);
 
+/* The same for many: the set of inode numbers, which nobody changes until store_unlock_inodes.
+ * NULL on errors. */
+const struct u64table *store_lock_inodes (struct store *store, struct err *err);
+void store_unlock_inodes (struct store *store);
+
 /* Has any object the size @size? So that unique data is not even hashed. The first call stats the
  * objects. Returns 1, 0 or negative. */
 int store_has_size (struct store *store, uint64_t size, struct err *err);
@@ -82,13 +93,12 @@ int store_each (struct store *store,
 /* What one tree needs to choose slots: the inodes it uses. Filled by the tree room's walk, or left
  * empty for a tree that is being made from nothing. */
 struct share {
-  struct store *store;       /* borrowed */
-  struct u64table *inodes;   /* borrowed: inode numbers in the tree; kept up to date */
-  struct u64table next_slot; /* owned: digest_key -> the first slot worth trying */
-  int temp_fd;               /* borrowed: directory for temporary links, on the same file system,
-                                swept when the guest is recovered */
-  const char *keep_link; /* NULL, or a name in temp_fd: before the name is replaced, the object that
-                            was chosen is linked there, so that what follows can be finished */
+  struct store *store;     /* borrowed */
+  struct u64table *inodes; /* borrowed: inode numbers in the tree; kept up to date */
+  struct u64table
+      next_slot; /* owned: digest_key -> the first slot worth trying, when that is far */
+  int temp_fd;   /* borrowed: directory for temporary links, on the same file system,
+                    swept when the guest is recovered */
 };
 
 void share_release (struct share *share);
@@ -100,15 +110,25 @@ enum share_outcome {
   SHARE_ALREADY,   /* the file was an object already */
 };
 
-/* Makes the file @name of @dir_fd, in the tree of @share and with identity @id, share its inode
- * with the object. @trusted: this run hashed both, so contents are not compared again. @ret_ino is
- * the inode that the name is on now. On errors the file is as it was. An object that proves not to
- * be what its name says is never linked to: it goes to quarantine, store->on_damage is told, and
- * another one takes its place.
- * Errors: ESTALE when the file is not what @id says, and those of linkat and renameat. */
-int store_share (struct share *share, int dir_fd, const char *name, const struct digest *id,
-                 unsigned flags, bool trusted, enum share_outcome *ret_outcome, uint64_t *ret_ino,
-                 struct err *err);
+/* A file of the tree, which this process has hashed. */
+struct share_file {
+  int dir_fd;
+  const char *name;
+  const struct stat *st; /* NULL: it is asked for */
+  const struct digest *id;
+  unsigned flags;        /* of the identity */
+  const char *keep_link; /* NULL, or a name in temp_fd: before the name is replaced, the object that
+                            was chosen is linked there, so that what follows can be finished */
+};
+
+/* Makes the file share its inode with the object. Contents are compared with those of an object
+ * that this process does not know to be equal by its own hashing. @ret_ino is the inode that the
+ * name is on now. On errors the file is as it was. An object that proves not to be what its name
+ * says is never linked to: it goes to quarantine, store->on_damage is told, and another one takes
+ * its place. Errors: ESTALE when the file is not what @id says, and those of linkat and renameat.
+ */
+int store_share (struct share *share, const struct share_file *file,
+                 enum share_outcome *ret_outcome, uint64_t *ret_ino, struct err *err);
 
 /* Links one more name of a hard-link group to the inode that another name of it, @from of
  * @from_dir, is on. Replaces @name atomically. */

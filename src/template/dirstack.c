@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dirstack.h"
 #include "util/fd.h"
+#include "util/strbuf.h"
+
+/* Of a deep path only the last so many levels are open. */
+enum { OPEN_MAX_LEVELS = 64 };
 
 static void truncate_to (struct dirstack *stack, size_t count)
 {
   while (stack->count > count) {
     struct level *level = &stack->levels[--stack->count];
 
-    close (level->fd);
+    cleanup_close (&level->fd);
     free (level->name);
   }
+}
+
+/* The last level, which was closed when the stack was deeper, is opened again. */
+static int open_last (struct dirstack *stack)
+{
+  struct level *last = &stack->levels[stack->count - 1];
+  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
+
+  if (last->fd >= 0)
+    return 0;
+  for (size_t i = 0; i < stack->count; i++)
+    strbuf_push_name (&path, stack->levels[i].name);
+  last->fd = fd_open_dir_beneath (stack->top_fd, strbuf_str (&path));
+  return last->fd < 0 ? -1 : 0;
 }
 
 static int push (struct dirstack *stack, const char *name, bool make, bool *ret_made)
@@ -31,6 +49,12 @@ static int push (struct dirstack *stack, const char *name, bool make, bool *ret_
     stack->levels = xreallocarray (stack->levels, stack->size, sizeof *stack->levels);
   }
   stack->levels[stack->count++] = (struct level){.name = xstrdup (name), .fd = fd};
+  if (stack->count > OPEN_MAX_LEVELS) {
+    struct level *far = &stack->levels[stack->count - 1 - OPEN_MAX_LEVELS];
+
+    cleanup_close (&far->fd);
+    far->fd = -1;
+  }
   return 0;
 }
 
@@ -42,6 +66,8 @@ int dirstack_enter (struct dirstack *stack, char *const *parts, size_t count, bo
   while (same < count && same < stack->count && strcmp (stack->levels[same].name, parts[same]) == 0)
     same++;
   truncate_to (stack, same);
+  if (same && open_last (stack) < 0)
+    return -1;
   found = count;
   for (size_t i = same; i < count; i++) {
     bool made;

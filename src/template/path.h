@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Deeper trees could not be removed again with the usual number of open descriptors. */
-enum { PATH_DEPTH_MAX = 256 };
+/* Deeper than any tree that is meant; some programs have a descriptor open for each level. */
+enum { PATH_DEPTH_MAX = 4096 };
 
 /* Reused from entry to entry: no allocation for most of them. */
 struct path {

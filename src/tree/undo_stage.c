@@ -260,12 +260,12 @@ static int find_taken (struct stage *stage, struct err *err)
 
   for (size_t i = 0; i < stage->inode_count; i++)
     if (!is_own (&stage->inodes[i]))
-      u64table_put (&of_tree, stage->inodes[i].ino, NULL);
+      u64table_add (&of_tree, stage->inodes[i].ino);
   for (size_t i = 0; i < stage->joined_count; i++) {
     const struct joined *joined = &stage->joined[i];
 
     if (joined->links > joined->names)
-      u64table_put (joined->private ? &of_private : &of_tree, joined->ino, NULL);
+      u64table_add (joined->private ? &of_private : &of_tree, joined->ino);
   }
   if (find_names (stage, root->tree, root->priv, -1, &of_tree, err) < 0 ||
       (root->base >= 0 &&
@@ -383,7 +383,7 @@ static int put_file (struct stage *stage, int undo_fd, const char *name, const s
   if (linkat (undo_fd, name, upper_fd, name, 0) < 0)
     return err_errno (err, "link %s", name);
   if (!is_own (inode))
-    u64table_put (stage->as_is, inode->ino, NULL);
+    u64table_add (stage->as_is, inode->ino);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "groups.h"
 #include "util/dirread.h"
+#include "util/dirwalk.h"
 #include "util/fd.h"
 #include "util/u64table.h"
 #include <inttypes.h>
@@ -66,7 +67,7 @@ static int groups_read (int temp_fd, struct groups *groups, struct err *err)
     uint64_t ino = strtoull (name + strlen (PREFIX), NULL, 10);
     format_name (ino, groups->dir_ino, expected);
     if (strcmp (name, expected) == 0)
-      u64table_put (&groups->inodes, ino, NULL);
+      u64table_add (&groups->inodes, ino);
   }
   return 0;
 }
@@ -87,37 +88,41 @@ static int replace (const struct groups *groups, uint64_t ino, int dir_fd, const
   return 0;
 }
 
-static int walk (const struct groups *groups, int fd, struct err *err)
+static int walk_dir (void *data, struct dirwalk_turn *turn, struct err *err)
 {
+  const struct groups *groups = data;
   autodirlist struct dirlist list = {0};
   struct stat before = {0};
   bool changed = false;
 
-  if (dirread_all (fd, &list, err) < 0)
-    return -err->code;
+  /* Names are replaced: all come first. */
+  if (dirread_all (turn->fd, &list, err) < 0)
+    return err_wrap (err, "/%s", turn->path);
   for (size_t i = 0; i < list.count; i++) {
     const struct dirread_entry *entry = &list.items[i];
 
-    if (entry->type != DT_DIR) {
-      if (!u64table_has (&groups->inodes, entry->ino))
-        continue;
-      if (!changed && fstat (fd, &before) < 0)
-        return err_errno (err, "stat the directory of %s", entry->name);
-      changed = true;
-      if (replace (groups, entry->ino, fd, entry->name, err) < 0)
-        return -err->code;
+    if (entry->type == DT_DIR)
+      dirwalk_enter (turn, entry->name, NULL);
+    if (entry->type == DT_DIR || !u64table_has (&groups->inodes, entry->ino))
       continue;
-    }
-    autoclose int child = fd_open_dir (fd, entry->name);
-    if (child < 0)
-      return err_errno (err, "open the directory %s", entry->name);
-    if (walk (groups, child, err) < 0)
-      return err_wrap (err, "%s", entry->name);
+    if (!changed && fstat (turn->fd, &before) < 0)
+      return err_errno (err, "stat the directory /%s", turn->path);
+    changed = true;
+    if (replace (groups, entry->ino, turn->fd, entry->name, err) < 0)
+      return err_wrap (err, "/%s", turn->path);
   }
   struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, before.st_mtim};
-  if (changed && futimens (fd, times) < 0)
-    return err_errno (err, "set the times of a directory");
+  if (changed && futimens (turn->fd, times) < 0)
+    return err_errno (err, "set the times of the directory /%s", turn->path);
   return 0;
+}
+
+/* One thread is enough: groups are few. */
+static int walk (struct groups *groups, int fd, struct err *err)
+{
+  const struct dirwalk all = {.top_fd = fd, .threads = 1, .visit = walk_dir, .data = groups};
+
+  return dirwalk_run (&all, err);
 }
 
 int groups_apply (int dir_fd, int temp_fd, struct err *err)

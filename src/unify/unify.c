@@ -1,310 +1,266 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A pass has up to three walks: one that ends at the first file that is news, and on an unchanged
+ * tree is all there is; one that reads which inodes the tree has (pass_load); and one that hashes
+ * and links the news, a directory at a time in each thread. */
 #include "unify.h"
-#include "dirtimes.h"
-#include "groups.h"
+#include "pass.h"
 #include "tree/lower.h"
-#include "util/dirread.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
 #include "util/strbuf.h"
-#include <inttypes.h>
 
-struct pass {
-  struct store *store;         /* borrowed */
-  const struct policy *policy; /* borrowed */
-  int tree_fd;                 /* borrowed */
-  int base_fd;                 /* borrowed; -1: the tree is whole */
-  int temp_fd;                 /* borrowed */
-  bool dry_run;
-  struct unify_report *report; /* borrowed */
-  struct share share;          /* owned */
-  struct u64table inodes;      /* owned: of the tree, with what of its base is seen; filled before
-                                  the first file is shared */
-  struct u64table of_base;     /* owned: those of the base alone */
-  bool loaded;
-  struct u64table groups; /* owned: old inode of a hard-link group -> 1: temp_fd has a link */
+enum {
+  LOOK_THREADS_MAX = 4,
+  /* When warm, as many as there are processors do it, and more cost nothing; a cold disk is fast
+   * with many requests at once. */
+  WORK_THREADS_MIN = 8,
+  FOUND_NEWS = 1 << 20, /* no errno */
 };
 
-static void pass_release (struct pass *pass)
+/* Something that can be shared, and is not? Empty files and the whiteouts of thin guests are never
+ * shared, and ask for a stat. */
+static bool is_news (int dir_fd, const struct dirread_entry *entry, const struct u64table *known)
 {
-  u64table_release (&pass->inodes);
-  u64table_release (&pass->of_base);
-  u64table_release (&pass->groups);
-  share_release (&pass->share);
+  struct stat st;
+
+  if (u64table_has (known, entry->ino) || entry->type == DT_SOCK)
+    return false;
+  return (entry->type != DT_REG && entry->type != DT_CHR) ||
+         fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || identity_can_share (&st);
 }
 
-/* Reads the tree once, before the first name of it is replaced: its inodes, for the choice of
- * slots, and the times of the directories that will change, which are put back by dirtimes_restore.
- */
-static int load_dir (struct pass *pass, int fd, struct strbuf *path, struct dirtimes *times,
-                     struct err *err)
+/* A directory of a tree is looked at for something that the store does not know. */
+static int look_dir (void *data, struct dirwalk_turn *turn, struct err *err)
 {
+  struct pass *pass = data;
   autodirread struct dirread dirread = {0};
   struct dirread_entry entry;
   bool has_news = false;
   int ret;
 
-  dirread_start (fd, &dirread);
-  while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
-    if (entry.type != DT_DIR) {
-      int known = store_has_inode (pass->store, entry.ino, err);
-
-      if (known < 0)
-        return known;
-      has_news |= !known;
-      u64table_put (&pass->inodes, entry.ino, NULL);
-      continue;
-    }
-    autoclose int child = fd_open_dir (fd, entry.name);
-    if (child < 0)
-      return err_errno (err, "open the directory %s", entry.name);
-    size_t before = strbuf_push_name (path, entry.name);
-    int child_ret = load_dir (pass, child, path, times, err);
-    strbuf_truncate (path, before);
-    if (child_ret < 0)
-      return err_wrap (err, "%s", entry.name);
-  }
-  return ret < 0 || !has_news ? ret : dirtimes_note (times, fd, strbuf_str (path), err);
-}
-
-/* The same of the base, where the tree does not hide it. */
-static int load_base (struct pass *pass, const struct lower *lower, struct err *err)
-{
-  autolowerlists struct lower_lists lists = {0};
-
-  if (lower_read (lower, &lists, err) < 0)
-    return -err->code;
-  const struct dirlist *const both[] = {&lists.tree, &lists.base};
-  for (size_t i = 0; i < 2; i++)
-    for (size_t k = 0; k < both[i]->count; k++) {
-      const struct dirread_entry *entry = &both[i]->items[k];
-      autolower struct lower child = LOWER_NONE;
-
-      if (entry->type != DT_DIR) {
-        if (i == 0)
-          continue;
-        u64table_put (&pass->inodes, entry->ino, NULL);
-        u64table_put (&pass->of_base, entry->ino, NULL);
-        continue;
-      }
-      if (lower_child (lower, entry->name, &child, err) < 0)
-        return -err->code;
-      if (child.base >= 0 && load_base (pass, &child, err) < 0)
-        return err_wrap (err, "%s", entry->name);
-    }
-  return 0;
-}
-
-static int load_tree (struct pass *pass, struct err *err)
-{
-  if (pass->loaded)
-    return 0;
-  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
-  autodirtimes struct dirtimes times;
-  dirtimes_start (&times);
-  const struct lower whole = {.priv = -1, .tree = pass->tree_fd, .base = pass->base_fd};
-  if (load_dir (pass, pass->tree_fd, &path, &times, err) < 0 ||
-      (pass->base_fd >= 0 && load_base (pass, &whole, err) < 0))
-    return -err->code;
-  if (!pass->dry_run && dirtimes_write (&times, pass->temp_fd, err) < 0)
-    return -err->code;
-  pass->loaded = true;
-  return 0;
-}
-
-/* What a file that has its identity would do; for -n. */
-static int pretend (struct pass *pass, const struct stat *st, const struct digest *id,
-                    struct err *err)
-{
-  int has = store_has (pass->store, id, err);
-
-  if (has < 0)
-    return has;
-  if (has) {
-    pass->report->linked++;
-    pass->report->linked_bytes += st->st_nlink == 1 ? (uint64_t) st->st_blocks * 512 : 0;
-  } else {
-    pass->report->published++;
-  }
-  return 0;
-}
-
-static int share_file (struct pass *pass, int dir_fd, const char *name, unsigned verdict,
-                       const struct stat *st, struct err *err)
-{
-  unsigned flags = verdict & FOLD_ANY_MTIME ? IDENTITY_ANY_MTIME : 0;
-  enum share_outcome outcome = SHARE_ALREADY;
-  struct unify_report *report = pass->report;
-  uint64_t ino = 0;
-  struct digest id;
-
-  char link[GROUP_NAME_SIZE];
-
-  if (load_tree (pass, err) < 0)
-    return -err->code;
-  /* Its hard-link partners are in the base, where no name is ever replaced. */
-  if (u64table_has (&pass->of_base, st->st_ino))
-    return 0;
-  if (identity_of (pass->store->hasher, dir_fd, name, flags, &id, NULL, err) < 0)
-    return -err->code;
-  if (S_ISREG (st->st_mode))
-    report->bytes += (uint64_t) st->st_size;
-  if (pass->dry_run)
-    return pretend (pass, st, &id, err);
-  /* The names of a hard-link group must go to one inode together, also when we are killed in
-   * between: the link that store_share keeps says where. */
-  if (st->st_nlink > 1 && group_name (pass->temp_fd, st->st_ino, link, err) < 0)
-    return -err->code;
-  pass->share.keep_link = st->st_nlink > 1 ? link : NULL;
-  int ret = store_share (&pass->share, dir_fd, name, &id, flags, /* trusted= */ false, &outcome,
-                         &ino, err);
-  pass->share.keep_link = NULL;
-  if (ret < 0)
-    return ret;
-  if (outcome == SHARE_PUBLISHED)
-    report->published++;
-  if (outcome != SHARE_LINKED)
-    return 0;
-  report->linked++;
-  if (st->st_nlink == 1)
-    report->linked_bytes += (uint64_t) st->st_blocks * 512;
-  else
-    *u64table_put (&pass->groups, st->st_ino, NULL) = 1;
-  return 0;
-}
-
-/* One name of the tree that is not a directory. */
-static int unify_file (struct pass *pass, int dir_fd, const char *name, uint64_t ino,
-                       unsigned verdict, struct err *err)
-{
-  struct stat st;
-
-  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return err_errno (err, "stat %s", name);
-  if (!identity_can_share (&st))
-    return 0;
-  pass->report->files++;
-  /* The other names of a group follow its first one at the end of the pass. */
-  if (u64table_has (&pass->groups, ino)) {
-    pass->report->linked++;
-    return 0;
-  }
-  return share_file (pass, dir_fd, name, verdict, &st, err);
-}
-
-/* Counts the failure of one file, by its path; the pass goes on. */
-static void fail_file (struct pass *pass, const struct strbuf *path, const char *name,
-                       struct err *err)
-{
-  err_wrap (err, "/%s%s%s", strbuf_str (path), path->len ? "/" : "", name);
-  unify_report_fail (pass->report, err);
-}
-
-static int unify_dir (struct pass *pass, int fd, const struct rules_state *state,
-                      struct strbuf *path, struct err *err);
-
-static int unify_entry (struct pass *pass, int dir_fd, const struct dirread_entry *entry,
-                        const struct rules_state *state, struct strbuf *path, struct err *err)
-{
-  autorulesstate struct rules_state child = {0};
-
-  /* What is shared already needs no more than its inode number. */
-  if (entry->type != DT_DIR) {
-    int known = store_has_inode (pass->store, entry->ino, err);
-
-    if (known != 0)
-      return known < 0 ? known : 0;
-  }
-  rules_enter (&pass->policy->rules, state, entry->name, &child);
-  if (entry->type != DT_DIR) {
-    if (unify_file (pass, dir_fd, entry->name, entry->ino, child.verdict, err) < 0)
-      fail_file (pass, path, entry->name, err);
-    return 0;
-  }
-  autoclose int fd = fd_open_dir (dir_fd, entry->name);
-  if (fd < 0)
-    return err_errno (err, "open the directory %s", entry->name);
-  size_t before = strbuf_push_name (path, entry->name);
-  int ret = unify_dir (pass, fd, &child, path, err);
-  strbuf_truncate (path, before);
-  return ret;
-}
-
-static int unify_dir (struct pass *pass, int fd, const struct rules_state *state,
-                      struct strbuf *path, struct err *err)
-{
-  autodirlist struct dirlist list = {0};
-
   if (interrupt_check (err) < 0)
     return -err->code;
-  /* Renaming over names while reading could show one twice: the directory is read as a whole. */
-  if (dirread_all (fd, &list, err) < 0)
-    return err_wrap (err, "/%s", strbuf_str (path));
-  for (size_t i = 0; i < list.count; i++)
-    if (unify_entry (pass, fd, &list.items[i], state, path, err) < 0)
+  dirread_start (turn->fd, &dirread);
+  while (!has_news && (ret = dirread_next (&dirread, &entry, err)) > 0) {
+    const struct u64table *known = store_lock_inodes (pass->store, err);
+
+    if (!known)
       return -err->code;
-  progress_show ("unify: files read", pass->report->files, 0, "files");
+    do {
+      if (entry.type == DT_DIR)
+        dirwalk_enter (turn, entry.name, NULL);
+      else
+        has_news = has_news || is_news (turn->fd, &entry, known);
+    } while (dirread_buffered (&dirread) && dirread_next (&dirread, &entry, err) > 0);
+    store_unlock_inodes (pass->store);
+  }
+  if (has_news)
+    return err_code (err, FOUND_NEWS, "news");
+  return ret < 0 ? err_wrap (err, "/%s", turn->path) : 0;
+}
+
+/* Is there anything to do? */
+static int look (struct pass *pass, struct err *err)
+{
+  struct dirwalk walk = {
+      .top_fd = pass->tree_fd,
+      .threads = dirwalk_processors (LOOK_THREADS_MAX),
+      .visit = look_dir,
+      .data = pass,
+  };
+
+  if (dirwalk_run (&walk, err) == 0)
+    return 0;
+  if (err->code != FOUND_NEWS)
+    return -err->code;
+  err_release (err);
+  return 1;
+}
+
+/* The news of one directory: names, and what the policy says of them. */
+struct news {
+  struct dirread_entry entry; /* the name is at this offset of names until all are there */
+  size_t name_at;
+  unsigned verdict;
+};
+
+struct news_list {
+  struct news *items; /* owned */
+  size_t count;
+  size_t size;
+  struct strbuf names; /* owned */
+};
+
+static void news_list_release (struct news_list *list)
+{
+  cleanup_free (&list->items);
+  strbuf_release (&list->names);
+}
+#define autonewslist __attribute__ ((cleanup (news_list_release)))
+
+static void add_news (struct news_list *list, const struct dirread_entry *entry, unsigned verdict)
+{
+  if (list->count == list->size) {
+    list->size = list->size ? list->size * 2 : 16;
+    list->items = xreallocarray (list->items, list->size, sizeof *list->items);
+  }
+  list->items[list->count++] =
+      (struct news){.entry = *entry, .name_at = list->names.len, .verdict = verdict};
+  strbuf_add (&list->names, entry->name, strlen (entry->name) + 1);
+}
+
+/* What is shared already needs no more than its inode number. */
+static int collect (struct pass *pass, struct dirwalk_turn *turn, struct news_list *list,
+                    struct err *err)
+{
+  autodirread struct dirread dirread = {0};
+  struct dirread_entry entry;
+  int ret;
+
+  dirread_start (turn->fd, &dirread);
+  while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
+    const struct u64table *known = store_lock_inodes (pass->store, err);
+
+    if (!known)
+      return -err->code;
+    do {
+      autorulesstate struct rules_state state = {0};
+
+      if (entry.type != DT_DIR && u64table_has (known, entry.ino))
+        continue;
+      rules_enter (&pass->policy->rules, turn->state, entry.name, &state);
+      if (entry.type == DT_DIR)
+        dirwalk_enter (turn, entry.name, &state);
+      else
+        add_news (list, &entry, state.verdict);
+    } while (dirread_buffered (&dirread) && dirread_next (&dirread, &entry, err) > 0);
+    store_unlock_inodes (pass->store);
+  }
+  return ret < 0 ? err_wrap (err, "/%s", turn->path) : 0;
+}
+
+/* A cold disk reads files best in the order of their inodes. */
+static int compare_news (const void *a, const void *b)
+{
+  uint64_t x = ((const struct news *) a)->entry.ino, y = ((const struct news *) b)->entry.ino;
+
+  return x < y ? -1 : x > y;
+}
+
+/* The walk over what is below a directory of the tree. */
+struct work {
+  struct pass *pass;
+  const char *prefix; /* its path */
+};
+
+static int work_dir (void *data, struct dirwalk_turn *turn, struct err *err)
+{
+  struct work *work = data;
+  struct pass *pass = work->pass;
+  autonewslist struct news_list list = {.names = STRBUF_INIT (SIZE_MAX / 2)};
+  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
+
+  /* Renaming over names while reading could show one twice: all names come first. */
+  if (interrupt_check (err) < 0 || collect (pass, turn, &list, err) < 0)
+    return -err->code;
+  if (!list.count)
+    return 0;
+  strbuf_adds (&path, work->prefix);
+  if (*turn->path)
+    strbuf_push_name (&path, turn->path);
+  for (size_t i = 0; i < list.count; i++)
+    list.items[i].entry.name = strbuf_str (&list.names) + list.items[i].name_at;
+  qsort (list.items, list.count, sizeof *list.items, compare_news);
+  for (size_t i = 0; i < list.count; i++)
+    if (pass_file (pass, turn->thread, turn->fd, strbuf_str (&path), &list.items[i].entry,
+                   list.items[i].verdict, err) < 0)
+      return -err->code;
+  if (turn->thread == 0) {
+    pthread_mutex_lock (&pass->mutex);
+    uint64_t files = pass->report->files;
+    pthread_mutex_unlock (&pass->mutex);
+    progress_show ("unify: files read", files, 0, "files");
+  }
   return 0;
 }
 
-static void pass_start (struct pass *pass, struct store *store, const struct policy *policy,
-                        int tree_fd, int base_fd, int temp_fd, struct unify_report *report)
+static int work_below (struct pass *pass, int fd, const char *prefix,
+                       const struct rules_state *state, struct err *err)
 {
-  *pass = (struct pass){
-      .store = store,
-      .policy = policy,
-      .tree_fd = tree_fd,
-      .base_fd = base_fd,
-      .temp_fd = temp_fd,
-      .report = report,
+  struct work work = {pass, prefix};
+  size_t processors = dirwalk_processors (DIRWALK_THREADS_MAX);
+  struct dirwalk walk = {
+      .top_fd = fd,
+      .rules = &pass->policy->rules,
+      .state = state,
+      .threads = processors > WORK_THREADS_MIN ? processors : WORK_THREADS_MIN,
+      .visit = work_dir,
+      .data = &work,
   };
-  pass->share = (struct share){.store = store, .inodes = &pass->inodes, .temp_fd = temp_fd};
+
+  return dirwalk_run (&walk, err);
 }
 
-/* What the pass leaves is put right also when it failed with @ret. */
-static int pass_end (struct pass *pass, int ret, struct err *err)
+static int unify_all (struct pass *pass, struct err *err)
 {
-  autoerr struct err end_err = {0};
+  autorulesstate struct rules_state state = {0};
+  int has_news = look (pass, err);
 
-  if (pass->loaded && !pass->dry_run &&
-      ((pass->groups.count && groups_finish (pass->tree_fd, pass->temp_fd, &end_err) < 0) ||
-       dirtimes_restore (pass->tree_fd, pass->temp_fd, &end_err) < 0) &&
-      ret == 0)
-    ret = err_code (err, end_err.code, "%s", err_text (&end_err));
-  pass_release (pass);
-  return ret;
+  if (has_news <= 0)
+    return has_news;
+  if (pass_load (pass, err) < 0)
+    return -err->code;
+  rules_start (&pass->policy->rules, FOLD_SHARED, &state);
+  return work_below (pass, pass->tree_fd, "", &state, err);
 }
 
 int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int base_fd,
                 int temp_fd, bool dry_run, struct unify_report *report, struct err *err)
 {
-  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
-  autorulesstate struct rules_state state = {0};
   struct pass pass;
 
   pass_start (&pass, store, policy, tree_fd, base_fd, temp_fd, report);
   pass.dry_run = dry_run;
-  rules_start (&policy->rules, FOLD_SHARED, &state);
-  return pass_end (&pass, unify_dir (&pass, tree_fd, &state, &path, err), err);
+  return pass_end (&pass, unify_all (&pass, err), err);
+}
+
+/* @name, which the fold put into the directory @dir_path. */
+static int unify_put (struct pass *pass, int dir_fd, const char *dir_path, const char *name,
+                      struct err *err)
+{
+  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
+  autorulesstate struct rules_state parent = {0}, state = {0};
+  struct dirread_entry entry = {.name = name};
+  struct stat st;
+
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat /%s/%s of the tree", dir_path, name);
+  entry.ino = st.st_ino;
+  entry.type = (unsigned char) IFTODT (st.st_mode);
+  int known = entry.type == DT_DIR ? 0 : store_has_inode (pass->store, entry.ino, err);
+  if (known)
+    return known < 0 ? known : 0;
+  rules_enter_path (&pass->policy->rules, FOLD_SHARED, dir_path, &parent);
+  rules_enter (&pass->policy->rules, &parent, name, &state);
+  if (entry.type != DT_DIR && !identity_can_share (&st))
+    return 0;
+  if (pass_load (pass, err) < 0)
+    return -err->code;
+  if (entry.type != DT_DIR)
+    return pass_file (pass, 0, dir_fd, dir_path, &entry, state.verdict, err);
+  autoclose int fd = fd_open_dir (dir_fd, name);
+  if (fd < 0)
+    return err_errno (err, "open the directory /%s/%s", dir_path, name);
+  strbuf_adds (&path, dir_path);
+  strbuf_push_name (&path, name);
+  return work_below (pass, fd, strbuf_str (&path), &state, err);
 }
 
 static int visit_put (void *data, int dir_fd, const char *dir_path, const char *name,
                       struct err *err)
 {
-  struct pass *pass = data;
-  autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
-  autorulesstate struct rules_state state = {0};
-  struct dirread_entry entry = {.name = name};
-  struct stat st;
-
-  strbuf_adds (&path, dir_path);
-  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return err_errno (err, "stat /%s/%s of the tree", dir_path, name);
-  entry.ino = st.st_ino;
-  entry.type = (unsigned char) IFTODT (st.st_mode);
-  rules_enter_path (&pass->policy->rules, FOLD_SHARED, dir_path, &state);
-  return unify_entry (pass, dir_fd, &entry, &state, &path, err);
+  return interrupt_check (err) < 0 ? -err->code : unify_put (data, dir_fd, dir_path, name, err);
 }
 
 int unify_folded (struct store *store, const struct policy *policy, int guest_fd,

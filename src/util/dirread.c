@@ -29,30 +29,42 @@ static unsigned char ask_type (int fd, const char *name)
   return IFTODT (st.st_mode);
 }
 
+static const struct kernel_entry *entry_at (const struct dirread *dirread)
+{
+  return (const void *) (dirread->buffer + dirread->at);
+}
+
+bool dirread_buffered (struct dirread *dirread)
+{
+  while (dirread->at < dirread->used) {
+    const char *name = entry_at (dirread)->name;
+
+    if (name[0] != '.' || (name[1] && (name[1] != '.' || name[2])))
+      return true;
+    dirread->at += entry_at (dirread)->reclen;
+  }
+  return false;
+}
+
 int dirread_next (struct dirread *dirread, struct dirread_entry *ret_entry, struct err *err)
 {
-  for (;;) {
-    if (dirread->at >= dirread->used) {
-      if (!dirread->buffer)
-        dirread->buffer = xmalloc (BUFFER_SIZE);
-      long n = syscall (SYS_getdents64, dirread->fd, dirread->buffer, BUFFER_SIZE);
-      if (n < 0)
-        return err_errno (err, "read a directory");
-      if (n == 0)
-        return 0;
-      dirread->used = (size_t) n;
-      dirread->at = 0;
-    }
-    const struct kernel_entry *entry = (const void *) (dirread->buffer + dirread->at);
-    dirread->at += entry->reclen;
-    const char *name = entry->name;
-    if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])))
-      continue;
-    ret_entry->ino = entry->ino;
-    ret_entry->name = name;
-    ret_entry->type = entry->type == DT_UNKNOWN ? ask_type (dirread->fd, name) : entry->type;
-    return 1;
+  while (!dirread_buffered (dirread)) {
+    if (!dirread->buffer)
+      dirread->buffer = xmalloc (BUFFER_SIZE);
+    long n = syscall (SYS_getdents64, dirread->fd, dirread->buffer, BUFFER_SIZE);
+    if (n < 0)
+      return err_errno (err, "read a directory");
+    if (n == 0)
+      return 0;
+    dirread->used = (size_t) n;
+    dirread->at = 0;
   }
+  const struct kernel_entry *entry = entry_at (dirread);
+  dirread->at += entry->reclen;
+  ret_entry->ino = entry->ino;
+  ret_entry->name = entry->name;
+  ret_entry->type = entry->type == DT_UNKNOWN ? ask_type (dirread->fd, entry->name) : entry->type;
+  return 1;
 }
 
 void dirread_release (struct dirread *dirread)

@@ -33,6 +33,10 @@ void dirread_start (int fd, struct dirread *ret_dirread);
 /* The next entry. Returns 1, 0 at the end, negative on errors. */
 int dirread_next (struct dirread *dirread, struct dirread_entry *ret_entry, struct err *err);
 
+/* Is the next entry in memory? Then the names of earlier ones stay valid behind the next
+ * dirread_next. */
+bool dirread_buffered (struct dirread *dirread);
+
 void dirread_release (struct dirread *dirread);
 
 /* All entries of a directory at once, sorted by name. */

@@ -39,41 +39,43 @@ static int open_how (int dir_fd, const char *path, int flags, mode_t mode, uint6
   return (int) fd;
 }
 
-int fd_open_dir_beneath (int dir_fd, const char *path)
+int fd_open_beneath (int dir_fd, const char *path, int flags)
 {
-  autoclose int fd = fd_open_dir (dir_fd, ".");
+  static const uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  autoclose int at = -1; /* as far as it was opened; -1 is @dir_fd */
+  char part[PATH_MAX];
 
-  if (fd < 0)
-    return -1;
   while (*path == '/')
     path++;
-  while (*path) {
-    char part[PATH_MAX];
+  for (;;) {
     size_t len = strlen (path);
 
     /* As many whole components as the kernel takes in one call. */
-    if (len >= sizeof part) {
-      len = sizeof part - 1;
-      while (len && path[len] != '/')
-        len--;
-      if (!len) {
-        errno = ENAMETOOLONG;
-        return -1;
-      }
+    if (len < sizeof part)
+      return open_how (at < 0 ? dir_fd : at, len ? path : ".", flags | O_NOFOLLOW, 0, resolve);
+    len = sizeof part - 1;
+    while (len && path[len] != '/')
+      len--;
+    if (!len) {
+      errno = ENAMETOOLONG;
+      return -1;
     }
     memcpy (part, path, len);
     part[len] = '\0';
-    int next = open_how (fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
-                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+    int next = open_how (at < 0 ? dir_fd : at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, resolve);
     if (next < 0)
       return -1;
-    close (fd);
-    fd = next;
+    cleanup_close (&at);
+    at = next;
     path += len;
     while (*path == '/')
       path++;
   }
-  return steal_fd (&fd);
+}
+
+int fd_open_dir_beneath (int dir_fd, const char *path)
+{
+  return fd_open_beneath (dir_fd, path, O_RDONLY | O_DIRECTORY);
 }
 
 int fd_open_in_root (int dir_fd, const char *path, int flags, mode_t mode)
@@ -291,9 +293,20 @@ char *fd_proc_path (int fd, const char *name)
   return name ? xasprintf ("/proc/self/fd/%d/%s", fd, name) : xasprintf ("/proc/self/fd/%d", fd);
 }
 
-static int remove_contents (int fd, dev_t dev, struct err *err);
+/* What a removal has open at most, at a time. Deeper directories are moved up to the top of what is
+ * removed first, and then they are not deep any more. */
+enum { REMOVE_DEPTH = 32 };
 
-static int remove_entry (int dir_fd, const char *name, dev_t dev, struct err *err)
+struct removal {
+  dev_t dev;
+  int top_fd; /* borrowed: the directory that is removed */
+  bool moved; /* something was moved there */
+};
+
+static int remove_contents (struct removal *removal, int fd, unsigned depth, struct err *err);
+
+static int remove_entry (struct removal *removal, int dir_fd, const char *name, unsigned depth,
+                         struct err *err)
 {
   if (unlinkat (dir_fd, name, 0) == 0 || errno == ENOENT)
     return 0;
@@ -306,16 +319,27 @@ static int remove_entry (int dir_fd, const char *name, dev_t dev, struct err *er
     return err_errno (err, "open %s to remove it", name);
   if (fstat (fd, &st) < 0)
     return err_errno (err, "stat %s to remove it", name);
-  if (st.st_dev != dev)
+  if (st.st_dev != removal->dev)
     return err_code (err, EBUSY, "%s is a mount point and is not removed: unmount it first", name);
-  if (remove_contents (fd, dev, err) < 0)
+  if (depth == REMOVE_DEPTH && unlinkat (dir_fd, name, AT_REMOVEDIR) < 0) {
+    char temp[FD_TEMP_NAME_SIZE];
+
+    fd_temp_name (temp);
+    if (fd_rename (dir_fd, name, removal->top_fd, temp, RENAME_NOREPLACE) < 0)
+      return err_errno (err, "move the directory %s to remove it", name);
+    removal->moved = true;
+    return 0;
+  }
+  if (depth == REMOVE_DEPTH)
+    return 0;
+  if (remove_contents (removal, fd, depth + 1, err) < 0)
     return err_wrap (err, "%s", name);
   if (unlinkat (dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
     return err_errno (err, "remove the directory %s", name);
   return 0;
 }
 
-static int remove_contents (int fd, dev_t dev, struct err *err)
+static int remove_contents (struct removal *removal, int fd, unsigned depth, struct err *err)
 {
   int copy = fcntl (fd, F_DUPFD_CLOEXEC, 3);
   autodir DIR *dir = copy >= 0 ? fdopendir (copy) : NULL;
@@ -333,21 +357,51 @@ static int remove_contents (int fd, dev_t dev, struct err *err)
       return errno ? err_errno (err, "read a directory to remove it") : 0;
     if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0)
       continue;
-    if (remove_entry (fd, entry->d_name, dev, err) < 0)
+    if (remove_entry (removal, fd, entry->d_name, depth, err) < 0)
       return -err->code;
   }
 }
 
+/* All that is in the directory @fd, what is moved up to it on the way included. */
+static int remove_below (int fd, dev_t dev, struct err *err)
+{
+  struct removal removal = {.dev = dev, .top_fd = fd, .moved = true};
+
+  while (removal.moved) {
+    removal.moved = false;
+    if (lseek (fd, 0, SEEK_SET) < 0)
+      return err_errno (err, "read a directory to remove it");
+    if (remove_contents (&removal, fd, 0, err) < 0)
+      return -err->code;
+  }
+  return 0;
+}
+
 int fd_remove_tree (int dir_fd, const char *name, struct err *err)
 {
-  struct stat st;
+  struct stat st, parent;
 
   if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_errno (err, "stat %s to remove it", name);
-  struct stat parent;
+  if (!S_ISDIR (st.st_mode)) {
+    if (unlinkat (dir_fd, name, 0) < 0 && errno != ENOENT)
+      return err_errno (err, "remove %s", name);
+    return 0;
+  }
   if (fstat (dir_fd, &parent) < 0)
     return err_errno (err, "stat the directory of %s", name);
-  return remove_entry (dir_fd, name, parent.st_dev, err);
+  autoclose int fd = fd_open_dir (dir_fd, name);
+  if (fd < 0)
+    return err_errno (err, "open %s to remove it", name);
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat %s to remove it", name);
+  if (st.st_dev != parent.st_dev)
+    return err_code (err, EBUSY, "%s is a mount point and is not removed: unmount it first", name);
+  if (remove_below (fd, st.st_dev, err) < 0)
+    return err_wrap (err, "%s", name);
+  if (unlinkat (dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+    return err_errno (err, "remove the directory %s", name);
+  return 0;
 }
 
 void fd_raise_limit (void)

@@ -20,9 +20,11 @@ int fd_open (int dir_fd, const char *name, int flags, mode_t mode);
 /* Opens the directory @name for reading. Returns the fd, or -1 with errno. */
 int fd_open_dir (int dir_fd, const char *name);
 
-/* Opens the directory at @path, of any length, below @dir_fd component by component with
- * openat2 (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS); "" and "." are @dir_fd itself.
- * Returns the fd, or -1 with errno. */
+/* Opens @path, of any length, below @dir_fd with openat2 (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+ * "" and "." are @dir_fd itself, opened again. Returns the fd, or -1 with errno. */
+int fd_open_beneath (int dir_fd, const char *path, int flags);
+
+/* The same for a directory to be read. */
 int fd_open_dir_beneath (int dir_fd, const char *path);
 
 /* Opens @path below @dir_fd as a guest whose root is @dir_fd would see it: absolute symlinks and
@@ -67,7 +69,8 @@ void fd_temp_name (char *name);
 char *fd_proc_path (int fd, const char *name);
 
 /* Removes @name below @dir_fd with all that is in it, whatever it is. A missing name is no error.
- * Does not cross into mounts. Depth is bounded by open descriptors only. */
+ * Does not cross into mounts. Few descriptors are open however deep it is: what is deep is moved up
+ * within @name first. */
 int fd_remove_tree (int dir_fd, const char *name, struct err *err);
 
 /* Raises the soft limit of open descriptors to the hard one; deep trees need it. */

@@ -116,6 +116,15 @@ void rules_enter (const struct rules *rules, const struct rules_state *parent, c
   *ret_state = state;
 }
 
+void rules_state_copy (const struct rules_state *state, struct rules_state *ret_copy)
+{
+  *ret_copy = *state;
+  if (!state->live)
+    return;
+  ret_copy->live = xcalloc (state->count ? state->count : 1, sizeof *state->live);
+  memcpy (ret_copy->live, state->live, state->count * sizeof *state->live);
+}
+
 void rules_state_release (struct rules_state *state)
 {
   int saved = errno;

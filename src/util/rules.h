@@ -55,6 +55,7 @@ void rules_start (const struct rules *rules, unsigned initial, struct rules_stat
 void rules_enter (const struct rules *rules, const struct rules_state *parent, const char *name,
                   struct rules_state *ret_state);
 
+void rules_state_copy (const struct rules_state *state, struct rules_state *ret_copy);
 void rules_state_release (struct rules_state *state);
 #define autorulesstate __attribute__ ((cleanup (rules_state_release)))
 

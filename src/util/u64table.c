@@ -5,7 +5,8 @@ void u64table_release (struct u64table *table)
 {
   int saved = errno;
 
-  free (table->slots);
+  free (table->keys);
+  free (table->values);
   *table = (struct u64table){0};
   errno = saved;
 }
@@ -17,14 +18,15 @@ static uint64_t mix (uint64_t key)
   return key ^ (key >> 29);
 }
 
-static struct u64table_slot *find (const struct u64table *table, uint64_t key)
+/* The slot that has @key, or the empty one that is for it. */
+static size_t find (const struct u64table *table, uint64_t key)
 {
   size_t mask = table->size - 1;
   size_t at = mix (key) & mask;
 
-  while (table->slots[at].key && table->slots[at].key != key)
+  while (table->keys[at] && table->keys[at] != key)
     at = (at + 1) & mask;
-  return &table->slots[at];
+  return at;
 }
 
 static void grow (struct u64table *table)
@@ -32,11 +34,40 @@ static void grow (struct u64table *table)
   struct u64table old = *table;
 
   table->size = old.size ? old.size * 2 : 64;
-  table->slots = xcalloc (table->size, sizeof *table->slots);
-  for (size_t i = 0; i < old.size; i++)
-    if (old.slots[i].key)
-      *find (table, old.slots[i].key) = old.slots[i];
-  free (old.slots);
+  table->keys = xcalloc (table->size, sizeof *table->keys);
+  if (old.values)
+    table->values = xcalloc (table->size, sizeof *table->values);
+  for (size_t i = 0; i < old.size; i++) {
+    if (!old.keys[i])
+      continue;
+    size_t at = find (table, old.keys[i]);
+    table->keys[at] = old.keys[i];
+    if (old.values)
+      table->values[at] = old.values[i];
+  }
+  free (old.keys);
+  free (old.values);
+}
+
+/* The slot of @key, which is not 0. */
+static size_t place (struct u64table *table, uint64_t key, bool *ret_new)
+{
+  if (table->count + 1 > table->size / 4 * 3)
+    grow (table);
+  size_t at = find (table, key);
+  *ret_new = !table->keys[at];
+  if (*ret_new) {
+    table->keys[at] = key;
+    table->count++;
+  }
+  return at;
+}
+
+static uint64_t *value_at (struct u64table *table, size_t at)
+{
+  if (!table->values)
+    table->values = xcalloc (table->size, sizeof *table->values);
+  return &table->values[at];
 }
 
 uint64_t *u64table_get (const struct u64table *table, uint64_t key)
@@ -45,36 +76,41 @@ uint64_t *u64table_get (const struct u64table *table, uint64_t key)
     return table->has_zero ? (uint64_t *) &table->zero_value : NULL;
   if (!table->size)
     return NULL;
-  struct u64table_slot *slot = find (table, key);
-  return slot->key ? &slot->value : NULL;
+  size_t at = find (table, key);
+  return table->keys[at] ? value_at ((struct u64table *) table, at) : NULL;
 }
 
 bool u64table_has (const struct u64table *table, uint64_t key)
 {
-  return u64table_get (table, key) != NULL;
+  if (!key)
+    return table->has_zero;
+  return table->size && table->keys[find (table, key)];
 }
 
 uint64_t *u64table_put (struct u64table *table, uint64_t key, bool *ret_new)
 {
-  bool is_new = false;
-  uint64_t *value;
+  bool is_new = !table->has_zero;
+  uint64_t *value = &table->zero_value;
 
   if (!key) {
-    is_new = !table->has_zero;
     table->has_zero = true;
-    value = &table->zero_value;
   } else {
-    if (table->count + 1 > table->size / 4 * 3)
-      grow (table);
-    struct u64table_slot *slot = find (table, key);
-    is_new = !slot->key;
-    if (is_new) {
-      slot->key = key;
-      table->count++;
-    }
-    value = &slot->value;
+    size_t at = place (table, key, &is_new);
+
+    value = value_at (table, at);
   }
   if (ret_new)
     *ret_new = is_new;
   return value;
+}
+
+bool u64table_add (struct u64table *table, uint64_t key)
+{
+  bool is_new = !table->has_zero;
+
+  if (!key)
+    table->has_zero = true;
+  else
+    place (table, key, &is_new);
+  return is_new;
 }

@@ -2,9 +2,11 @@
 #include "faults.h"
 #include "util/fd.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/xattr.h>
 
-static unsigned target, count;
+static unsigned target;
+static atomic_uint count; /* several threads may call */
 static int fail_with;
 static const char *where;
 
@@ -29,7 +31,7 @@ const char *faults_where (void)
 /* True when this call is to fail. */
 static bool hit (const char *name)
 {
-  if (++count != target || !target)
+  if (atomic_fetch_add (&count, 1) + 1 != target || !target)
     return false;
   where = name;
   if (!fail_with)

@@ -453,7 +453,7 @@ static void note_inodes (const struct manifest *manifest, struct u64table *inode
 {
   for (size_t i = 0; i < manifest->count; i++)
     if (!S_ISDIR (manifest->items[i].st.st_mode))
-      u64table_put (inodes, manifest->items[i].st.st_ino, NULL);
+      u64table_add (inodes, manifest->items[i].st.st_ino);
 }
 
 /* A hard-link group of which a name is dropped counts as a group with that name. */

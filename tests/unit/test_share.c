@@ -81,7 +81,8 @@ static void share_file (struct share *share, int dir_fd, const char *name, struc
   uint64_t ino;
 
   assert_int_equal (identity_of (share->store->hasher, dir_fd, name, 0, ret_id, NULL, &err), 0);
-  if (store_share (share, dir_fd, name, ret_id, 0, false, &outcome, &ino, &err) < 0)
+  struct share_file file = {.dir_fd = dir_fd, .name = name, .id = ret_id};
+  if (store_share (share, &file, &outcome, &ino, &err) < 0)
     fail_msg ("%s", err_text (&err));
   assert_int_equal (outcome, expected);
   assert_int_equal (ino, inode_of (dir_fd, name));
@@ -106,7 +107,7 @@ static void share_tree (struct place *place, const char *name, enum share_outcom
 
   for (unsigned i = 0; i < 3; i++) {
     write_file (fd, files[i]);
-    u64table_put (&inodes, inode_of (fd, files[i]), NULL);
+    u64table_add (&inodes, inode_of (fd, files[i]));
   }
   for (unsigned i = 0; i < 3; i++) {
     share_file (&share, fd, files[i], &id, expected);
@@ -134,9 +135,9 @@ static void a_second_pass_changes_nothing (void **state)
 
   share_tree (place, "tree", SHARE_PUBLISHED);
   autoclose int fd = make_dir (place->fd, "tree");
-  u64table_put (&inodes, inode_of (fd, "a"), NULL);
-  u64table_put (&inodes, inode_of (fd, "b"), NULL);
-  u64table_put (&inodes, inode_of (fd, "c"), NULL);
+  u64table_add (&inodes, inode_of (fd, "a"));
+  u64table_add (&inodes, inode_of (fd, "b"));
+  u64table_add (&inodes, inode_of (fd, "c"));
   share_file (&share, fd, "a", &id, SHARE_ALREADY);
   share_file (&share, fd, "b", &id, SHARE_ALREADY);
   share_file (&share, fd, "c", &id, SHARE_ALREADY);
