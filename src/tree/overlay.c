@@ -12,6 +12,21 @@
 /* mount(2) takes one page of options. */
 enum { OPTIONS_MAX = 4095 };
 
+/* An upper that overlayfs finds unfit gives a read-only mount and no error. Mostly it could not
+ * write there, and then nobody can. */
+static int tell_read_only (const struct overlay *overlay, const char *target, struct err *err)
+{
+  char name[FD_TEMP_NAME_SIZE];
+
+  fd_temp_name (name);
+  if (mkdirat (overlay->work_fd, name, 0700) < 0)
+    return err_errno (err, "the overlay on %s came up read-only: make a directory for its work",
+                      target);
+  if (unlinkat (overlay->work_fd, name, AT_REMOVEDIR) < 0)
+    return err_errno (err, "remove a directory that was tried for the overlay on %s", target);
+  return err_code (err, EROFS, "the overlay on %s came up read-only; see the kernel's log", target);
+}
+
 int overlay_mount (const struct overlay *overlay, const char *target, struct err *err)
 {
   autostrbuf struct strbuf options = STRBUF_INIT (OPTIONS_MAX);
@@ -32,11 +47,10 @@ int overlay_mount (const struct overlay *overlay, const char *target, struct err
       return err_errno (err, "mount an overlay on %s (is the module overlay loaded?)", target);
     return err_errno (err, "mount an overlay on %s", target);
   }
-  /* An upper that overlayfs finds unfit gives a read-only mount and no error. */
   if (statvfs (target, &vfs) < 0)
     err_errno (err, "stat the overlay on %s", target);
   else if (vfs.f_flag & ST_RDONLY)
-    err_code (err, EROFS, "the overlay on %s came up read-only; see the kernel's log", target);
+    tell_read_only (overlay, target, err);
   else
     return 0;
   umount2 (target, MNT_DETACH);

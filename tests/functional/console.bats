@@ -179,7 +179,10 @@ late"
   press C-]
   shows 'Detached from'
   shows 'status=0'
-  press 'clear; vguest web1 console; echo second=$?' Enter
+  # What is on the screen must be of the second one.
+  press clear Enter
+  wait_for refute screen_has begun
+  press 'vguest web1 console; echo second=$?' Enter
   shows 'begun'
   press C-c
   shows 'second=0'
