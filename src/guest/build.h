@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Making guests: the methods of `vguest NAMES build -m METHOD`. For now one, clone.
  *
- * The source is read once for up to 128 guests. Every guest is built in staging, all are made durable by one syncfs, and each is renamed into
- * place: a guest is there as a whole or not at all. One that fails does not stop the others. */
+ * The source is read once for up to 128 guests. Every guest is built in staging, all are made
+ * durable by one syncfs, and each is renamed into place: a guest is there as a whole or not at all.
+ * One that fails does not stop the others. */
 #ifndef VG_GUEST_BUILD_H
 #define VG_GUEST_BUILD_H
 

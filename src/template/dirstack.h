@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The descriptors from the top of a tree down to the directory worked in, the last 64 of them kept
- * open, so that the next entry of an archive, mostly of the same directory, costs no walk. Each is opened from the
- * one above it by a single name with O_NOFOLLOW: a symlink is never passed. */
+ * open, so that the next entry of an archive, mostly of the same directory, costs no walk. Each is
+ * opened from the one above it by a single name with O_NOFOLLOW: a symlink is never passed. */
 #ifndef VG_TEMPLATE_DIRSTACK_H
 #define VG_TEMPLATE_DIRSTACK_H
 

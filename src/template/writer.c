@@ -197,8 +197,7 @@ static int publish (struct writer *writer, int dir_fd, const char *name, const s
     return 0;
   identity_combine (writer->hasher, st, xattrs, contents, 0, &id);
   int ret =
-      store_share (&writer->share,
-                   &(struct share_file){.dir_fd = dir_fd, .name = name, .id = &id},
+      store_share (&writer->share, &(struct share_file){.dir_fd = dir_fd, .name = name, .id = &id},
                    &outcome, &ino, err);
   if (ret == -ESTALE) {
     /* A damaged object must not stop every import; "in doubt, keep files apart". */
