@@ -45,8 +45,7 @@ struct watch {
   bool list;
   FILE *report; /* owned; or NULL */
   unsigned long count;
-  struct timespec sent; /* when the first signal was */
-  bool known;           /* the two below are set */
+  bool known; /* the two below are set */
   dev_t program_dev;
   ino_t program_ino;
 };
@@ -266,22 +265,6 @@ static bool count_call (struct watch *watch, const struct call *call,
   return (here && possible) || behind;
 }
 
-/* A second signal that does not come within a second of the first is none in a hurry: said in the
- * report. */
-static void send_signal (struct watch *watch)
-{
-  struct timespec ts = {0};
-
-  clock_gettime (CLOCK_MONOTONIC, &ts);
-  if (watch->count == watch->target)
-    watch->sent = ts;
-  else if (watch->report &&
-           (ts.tv_sec - watch->sent.tv_sec) * 1000 + (ts.tv_nsec - watch->sent.tv_nsec) / 1000000 >
-               900)
-    fputs ("late\n", watch->report);
-  kill (watch->main, watch->signal);
-}
-
 /* Answers one call. Returns false when everything is to stop. */
 static bool answer (struct watch *watch)
 {
@@ -296,7 +279,7 @@ static bool answer (struct watch *watch)
   if (call && is_own (watch, (pid_t) notif.pid) && is_change (call, &notif) &&
       count_call (watch, call, &notif)) {
     if (watch->signal) {
-      send_signal (watch);
+      kill (watch->main, watch->signal);
     } else if (watch->error) {
       response.flags = 0;
       response.error = -watch->error;
