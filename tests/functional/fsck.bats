@@ -272,7 +272,7 @@ damaged" ]
 
 @test "a signal ends a check, and leaves nothing" {
   skip_unless_program strace
-  run strace -qq -f -e trace=pread64 -e inject=pread64:signal=SIGTERM:when=20 -o /dev/null \
+  run strace -qq -f -e trace=preadv2 -e inject=preadv2:signal=SIGTERM:when=20 -o /dev/null \
     "$VGUEST_BIN_DIR/vstore" fsck -j 2
   assert_status 32
   assert_contains "$output" "interrupted by signal 15"
