@@ -86,7 +86,7 @@ int dirread_all (int fd, struct dirlist *ret_list, struct err *err)
 {
   autodirlist struct dirlist list = {0};
   autodirread struct dirread dirread;
-  struct dirread_entry entry;
+  struct dirread_entry entry = {0};
   size_t items_size = 0, names_size = 0, names_len = 0;
   int ret;
 
