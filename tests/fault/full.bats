@@ -79,7 +79,7 @@ until_it_fits () {
     # All is as before, with what room there is; but for those of several guests that did fit.
     views >"$T/now"
     state=$(judge "$T/now")
-    case $state,$status in
+    case ${state%%$'\n'*},$status in
       before,* | same,*) ;;
       mixed,3) start_again ;;
       # Beyond its point of no return it says who does the rest.
