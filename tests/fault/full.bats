@@ -47,7 +47,7 @@ leave_blocks () {
 # Takes every inode, as links count for nothing. leave_inodes N: gives N of them back.
 fill_inodes () {
   mkdir "$T/disk/inodes"
-  (cd "$T/disk/inodes" && seq 1000000 | xargs touch 2>/dev/null) || true
+  (cd "$T/disk/inodes" && seq "$(stat -f -c %d .)" | xargs touch 2>/dev/null) || true
 }
 
 leave_inodes () {
