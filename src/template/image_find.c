@@ -50,8 +50,8 @@ static int go_on (const struct image_place *place, const struct image_index *ind
 }
 
 /* Through indexes down to the manifest. */
-static int find_manifest (const struct image_place *place, const struct image_platform *platform,
-                          struct step *step, struct image *image, struct err *err)
+static int go_down (const struct image_place *place, const struct image_platform *platform,
+                    struct step *step, struct image *image, struct err *err)
 {
   for (unsigned depth = 0; depth < NESTING_MAX; depth++) {
     autoimageindex struct image_index index = {0};
@@ -110,6 +110,30 @@ int image_find_in_index (const char *text, size_t len, const struct image_ref *r
   return 0;
 }
 
+int image_find_manifest (const char *text, size_t len, const struct checksum *top,
+                         const struct image_platform *platform, struct checksum *ret_digest,
+                         struct err *err)
+{
+  autoimageindex struct image_index index = {0};
+  autoimagemanifest struct image_manifest manifest = {0};
+  enum image_kind kind = IMAGE_KIND_UNKNOWN;
+  char what[CHECKSUM_TEXT_SIZE];
+
+  checksum_format (top, what);
+  if (image_parse (text, len, what, &kind, &index, &manifest, err) < 0)
+    return -err->code;
+  *ret_digest = *top;
+  if (kind == IMAGE_KIND_MANIFEST)
+    return 0;
+  const struct image_index_entry *entry = image_index_choose (&index, NULL, platform, err);
+  if (!entry)
+    return -err->code;
+  *ret_digest = entry->descriptor.digest;
+  if (image_kind_by_media_type (entry->descriptor.media_type) != IMAGE_KIND_MANIFEST)
+    ret_digest->kind = CHECKSUM_NONE;
+  return 0;
+}
+
 /* An image that stands alone may be for something else than an index would have chosen. */
 static int check_platform (const struct image_config *config, const struct image_platform *platform,
                            struct err *err)
@@ -153,7 +177,7 @@ int image_find (const struct image_place *place, const struct image_ref *ref,
   if (ret < 0)
     return ret;
   image.top = step.digest;
-  if (find_manifest (place, platform, &step, &image, err) < 0 ||
+  if (go_down (place, platform, &step, &image, err) < 0 ||
       find_config (place, platform, &image, err) < 0)
     return -err->code;
   *ret_image = image;

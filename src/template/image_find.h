@@ -23,4 +23,10 @@ int image_find_in_index (const char *text, size_t len, const struct image_ref *r
                          const struct image_platform *platform, struct checksum *ret_top,
                          struct err *err);
 
+/* The digest of the manifest for @platform that @text leads to, an index or a manifest whose own
+ * digest is @top: of kind CHECKSUM_NONE where an index comes behind the index. */
+int image_find_manifest (const char *text, size_t len, const struct checksum *top,
+                         const struct image_platform *platform, struct checksum *ret_digest,
+                         struct err *err);
+
 #endif

@@ -259,24 +259,53 @@ static int fetch (const void *data, struct import *import, struct err *err)
   }
 }
 
-/* What a tag names now. */
-static int ask_registry (const struct oci_source *oci, struct checksum *ret_top, struct err *err)
+static bool is_known (const char *known, const struct checksum *digest)
+{
+  char text[CHECKSUM_TEXT_SIZE];
+
+  if (!known || digest->kind == CHECKSUM_NONE)
+    return false;
+  checksum_format (digest, text);
+  return strcmp (known, text) == 0;
+}
+
+/* What the version says of an image that was imported; members are borrowed, and may be NULL. */
+struct known {
+  const char *top;
+  const char *manifest;
+};
+
+/* What a tag names now. An index changes with the image of each machine: what counts is the
+ * manifest behind it, which then comes out as @ret_top, known as it is. */
+static int ask_registry (const struct oci_source *oci, const struct known *known,
+                         struct checksum *ret_top, struct err *err)
 {
   const struct checksum none = {.kind = CHECKSUM_NONE};
+  struct checksum manifest = none, top = oci->ref.digest;
   autosession struct session session = {0};
   autofree char *text = NULL;
-  size_t len;
+  size_t len = 0;
 
-  *ret_top = oci->ref.digest;
-  if (ret_top->kind != CHECKSUM_NONE)
+  *ret_top = top;
+  if (top.kind != CHECKSUM_NONE)
     return 0;
   if (open_session (&oci->ref, NULL, &session, err) < 0)
     return -err->code;
-  int ret = registry_tag_digest (&session.registry, oci->ref.tag, ret_top, err);
-  if (ret != -EOPNOTSUPP)
+  int ret = registry_tag_digest (&session.registry, oci->ref.tag, &top, err);
+  if (ret < 0 && ret != -EOPNOTSUPP)
     return ret;
+  *ret_top = top;
+  if (ret == 0 && (is_known (known->top, &top) || !known->manifest))
+    return 0;
   err_release (err);
-  return registry_manifest (&session.registry, oci->ref.tag, &none, &text, &len, ret_top, err);
+  if (registry_manifest (&session.registry, oci->ref.tag, ret == 0 ? &top : &none, &text, &len,
+                         ret_top, err) < 0)
+    return -err->code;
+  if (image_find_manifest (text, len, ret_top, &oci->platform, &manifest, err) < 0)
+    return -err->code;
+  if (is_known (known->manifest, &manifest))
+    *ret_top = manifest;
+  return 0;
 }
 
 static int ask_index (const struct oci_source *oci, struct checksum *ret_top, struct err *err)
@@ -305,16 +334,17 @@ static int probe (const void *data, json_object *version, struct freshness *ret_
 {
   const struct oci_source *oci = data;
   struct checksum top = {.kind = CHECKSUM_NONE};
+  struct known known = {0};
   char text[CHECKSUM_TEXT_SIZE];
-  const char *known = NULL;
 
-  if (version && json_get_string (version, "digest", NULL, &known, err) < 0)
+  if (version && (json_get_string (version, "digest", NULL, &known.top, err) < 0 ||
+                  json_get_string (version, "manifest", NULL, &known.manifest, err) < 0))
     return -err->code;
-  if ((oci->ref.transport == IMAGE_REGISTRY ? ask_registry (oci, &top, err)
+  if ((oci->ref.transport == IMAGE_REGISTRY ? ask_registry (oci, &known, &top, err)
                                             : ask_index (oci, &top, err)) < 0)
     return -err->code;
   checksum_format (&top, text);
-  ret_freshness->newer = !known || strcmp (known, text) != 0;
+  ret_freshness->newer = !is_known (known.top, &top) && !is_known (known.manifest, &top);
   ret_freshness->what = xstrdup (text);
   return 0;
 }

@@ -388,6 +388,20 @@ make_index () {
   vtemplate -q import zstd "docker://$REGISTRY/test/image:zstd"
   grep -rqF tar+zstd "$VGUEST_ROOT/cache/images"
   tree_list "$(tree_of zstd)" | diff - "$T/tree.list"
+
+  # Another machine's image is no news for this one.
+  jq -c '.annotations.built = "anew"' "$T/index" >"$T/index.2"
+  cat "$T/index.2" >"$T/index"
+  INDEX=sha256:$(sha256sum <"$T/index" | cut -d ' ' -f 1)
+  cp "$T/index" "$(blob "$INDEX")"
+  jq -c --arg digest "$INDEX" --argjson size "$(stat -c %s "$T/index")" '(.manifests[]
+    | select (.annotations["org.opencontainers.image.ref.name"] == "both"))
+    |= (.digest = $digest | .size = $size)' "$T/layout/index.json" >"$T/index.new"
+  mv "$T/index.new" "$T/layout/index.json"
+  push both --all --preserve-digests
+  run vtemplate update here
+  assert_status 4
+  [ ! -e "$VGUEST_ROOT/templates/here/2" ]
   check_root
 }
 
