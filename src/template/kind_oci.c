@@ -269,10 +269,11 @@ static bool is_known (const char *known, const struct checksum *digest)
   return strcmp (known, text) == 0;
 }
 
-/* What the version says of an image that was imported; members are borrowed, and may be NULL. */
+/* What the version says of an image that was imported; strings are borrowed, and may be NULL. */
 struct known {
   const char *top;
   const char *manifest;
+  bool index; /* the two are not the same */
 };
 
 /* What a tag names now. An index changes with the image of each machine: what counts is the
@@ -295,12 +296,14 @@ static int ask_registry (const struct oci_source *oci, const struct known *known
   if (ret < 0 && ret != -EOPNOTSUPP)
     return ret;
   *ret_top = top;
-  if (ret == 0 && (is_known (known->top, &top) || !known->manifest))
+  if (ret == 0 && (is_known (known->top, &top) || !known->index))
     return 0;
   err_release (err);
   if (registry_manifest (&session.registry, oci->ref.tag, ret == 0 ? &top : &none, &text, &len,
                          ret_top, err) < 0)
     return -err->code;
+  if (!known->index)
+    return 0;
   if (image_find_manifest (text, len, ret_top, &oci->platform, &manifest, err) < 0)
     return -err->code;
   if (is_known (known->manifest, &manifest))
@@ -340,6 +343,7 @@ static int probe (const void *data, json_object *version, struct freshness *ret_
   if (version && (json_get_string (version, "digest", NULL, &known.top, err) < 0 ||
                   json_get_string (version, "manifest", NULL, &known.manifest, err) < 0))
     return -err->code;
+  known.index = known.top && known.manifest && strcmp (known.top, known.manifest) != 0;
   if ((oci->ref.transport == IMAGE_REGISTRY ? ask_registry (oci, &known, &top, err)
                                             : ask_index (oci, &top, err)) < 0)
     return -err->code;

@@ -121,7 +121,7 @@ assert_network_released () {
   id=$(root_id)
   if [ -n "$(leases "$1")" ]; then
     echo "an address was left:"
-    leases "$1"
+    (cd "$T/leases/$1" && head -v -c 200 -- *)
     return 1
   fi
   if in_host_net iptables-save | grep -e "-$id" -e --to-destination -e '10\.213\.[0-9]*\.[2-9]/32'
