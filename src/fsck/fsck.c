@@ -50,6 +50,7 @@ const char *fsck_class_name (enum fsck_class class)
       [FSCK_WIDESPREAD] = "widespread",
       [FSCK_MOVED] = "moved",
       [FSCK_CLOCK] = "clock",
+      [FSCK_VERITY] = "verity",
       [FSCK_MERGED] = "merged",
       [FSCK_NOTES] = "notes",
       [FSCK_UNREADABLE] = "unreadable",
@@ -208,6 +209,26 @@ static void judge_past (struct fsck *fsck)
               "the last full check is to come: did this host's clock go backwards?");
 }
 
+static void judge_verity (struct fsck *fsck)
+{
+  const struct verify *verify = &fsck->verify;
+
+  if (verify->verity_added) {
+    fsck_add (fsck, FSCK_VERITY, true, "store", "%ju objects had no fs-verity",
+              (uintmax_t) verify->verity_added);
+    fsck->findings[fsck->finding_count - 1].corrected = true;
+  }
+  if (verify->verity_missing && fsck->options.repair)
+    fsck_add (fsck, FSCK_VERITY, true, "store", "%ju objects have no fs-verity: %s",
+              (uintmax_t) verify->verity_missing, verify->verity_error);
+  else if (verify->verity_missing)
+    fsck_add (
+        fsck, FSCK_VERITY, true, "store",
+        "%ju objects have no fs-verity, and \"verity\" is \"require\" in vguest.conf: `vstore "
+        "fsck --repair` enables it where the file system can",
+        (uintmax_t) verify->verity_missing);
+}
+
 static void judge_sharing (struct fsck *fsck)
 {
   const struct verify *verify = &fsck->verify;
@@ -271,6 +292,7 @@ static int run (struct fsck *fsck, struct err *err)
   const struct verify_options options = {
       .threads = fsck->options.jobs,
       .quick = fsck->options.quick,
+      .add_verity = fsck->options.repair,
   };
 
   autoclose int collect_lock = -1;
@@ -290,6 +312,7 @@ static int run (struct fsck *fsck, struct err *err)
       fsck_walk (fsck, err) < 0 || fsck_check_staging (fsck, err) < 0)
     return -err->code;
   judge_past (fsck);
+  judge_verity (fsck);
   if (repair && fsck_mend (fsck, err) < 0)
     return -err->code;
   judge_sharing (fsck);

@@ -67,6 +67,7 @@ enum fsck_class {
   FSCK_WIDESPREAD,     /* most objects are damaged */
   FSCK_MOVED,          /* the state root is elsewhere than at the last full check */
   FSCK_CLOCK,          /* something is from times to come */
+  FSCK_VERITY,         /* objects have no fs-verity, and should */
   FSCK_MERGED,         /* names may be one inode that should not be */
   FSCK_NOTES,          /* store/contents could not be written */
   FSCK_UNREADABLE,     /* a place could not be read */

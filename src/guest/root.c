@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "root.h"
 #include "collect.h"
+#include "store/verity.h"
 #include "tree/overlay.h"
 #include "util/conf.h"
 #include "util/fd.h"
@@ -145,7 +146,10 @@ static int open_parts (struct vroot *root, struct err *err)
   if (store_st.st_dev != st.st_dev)
     return err_code (err, EXDEV, "%s/store is on another file system than %s", root->path,
                      root->path);
-  return 0;
+  autofree char *verity = NULL;
+  if (conf_string ("verity", &verity, err) < 0)
+    return -err->code;
+  return verity_parse (verity, &root->store->verity, err) < 0 ? conf_wrap (err) : 0;
 }
 
 int root_open (const struct vroot_options *options, struct vroot **ret_root, struct err *err)

@@ -2,6 +2,7 @@
 /* Objects that are looked at or made outside a tree. */
 #include "store_internal.h"
 #include "util/fd.h"
+#include "verity.h"
 
 int store_open_object (struct store *store, const struct digest *id, struct err *err)
 {
@@ -32,6 +33,8 @@ int store_publish (struct store *store, const struct digest *id, int dir_fd, con
     return fan;
   if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", name);
+  if (verity_enable (store, dir_fd, name, st.st_mode, err) < 0)
+    return err_wrap (err, "publish %s", name);
   slot_name (id, 0, object);
   if (linkat (dir_fd, name, fan, object, 0) < 0) {
     if (errno == EEXIST) /* somebody was faster: equal, as the name says */

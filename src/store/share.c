@@ -4,6 +4,7 @@
 #include "store_internal.h"
 #include "util/copy.h"
 #include "util/fd.h"
+#include "verity.h"
 #include <inttypes.h>
 #include <stdatomic.h>
 
@@ -92,6 +93,8 @@ static int publish (const struct share *share, const struct share_file *file, in
       return 0;
     if (errno != ENOENT)
       return err_errno (err, "stat the object store/%02x/%s", file->id->bytes[0], object);
+    if (verity_enable (share->store, file->dir_fd, file->name, file->st->st_mode, err) < 0)
+      return err_wrap (err, "publish %s", file->name);
     if (linkat (file->dir_fd, file->name, fan, object, 0) == 0) {
       share_add (share, file->st->st_ino);
       store_note (share->store, file->st, /* hashed= */ true);
@@ -122,10 +125,15 @@ static int judge (const struct share *share, const struct share_file *file, unsi
   if (fan < 0)
     return fan;
   slot_name (file->id, slot, object);
-  if (identity_of (hasher, file->dir_fd, file->name, file->flags, &id, NULL, err) < 0 ||
-      identity_of (hasher, fan, object, file->flags, &now, NULL, err) < 0)
+  if (identity_of (hasher, file->dir_fd, file->name, file->flags, &id, NULL, err) < 0)
     return -err->code;
-  if (!digest_equal (&id, file->id) || digest_equal (&now, file->id))
+  /* Damage that the file system itself sees, as with fs-verity, cannot be read. */
+  bool readable = identity_of (hasher, fan, object, file->flags, &now, NULL, err) == 0;
+  if (!readable && err->code != EIO)
+    return -err->code;
+  if (!readable)
+    err_release (err);
+  if (!digest_equal (&id, file->id) || (readable && digest_equal (&now, file->id)))
     return err_code (err, ESTALE, "it changed while it was compared with store/%02x/%s",
                      file->id->bytes[0], object);
   int moved = quarantine_object (store, file->id, slot, ino, &quarantined, err);
@@ -159,6 +167,10 @@ static int check_equal (const struct share *share, const struct share_file *file
   int same = identity_same (file->dir_fd, file->name, fan, object, file->flags, err);
   if (same < 0 && !is_on (fan, object, st->st_ino))
     return SLOT_AGAIN;
+  if (same < 0 && err->code == EIO) {
+    err_release (err);
+    return judge (share, file, slot, st->st_ino, err);
+  }
   if (same < 0)
     return err_wrap (err, "compare with store/%02x/%s", file->id->bytes[0], object);
   if (!same)
@@ -347,6 +359,10 @@ static int make_partner (struct share *share, int from_dir, const char *from, co
     }
     if (copy_inode (from_dir, from, &st, -1, NULL, share->temp_fd, partner, err) < 0)
       return -err->code;
+    if (verity_enable (share->store, share->temp_fd, partner, st.st_mode, err) < 0) {
+      unlinkat (share->temp_fd, partner, 0);
+      return err_wrap (err, "publish a copy of %s", from);
+    }
     if (linkat (share->temp_fd, partner, fan, object, 0) == 0) {
       if (fstatat (fan, object, &slot_st, AT_SYMLINK_NOFOLLOW) == 0)
         share_add (share, slot_st.st_ino);

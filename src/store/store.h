@@ -17,8 +17,12 @@
 
 #include "store/identity.h"
 #include "util/u64table.h"
+#include <stdatomic.h>
 
 enum { STORE_LINKS_MAX = 60000 }; /* ext4 stops at 65000 */
+
+/* "verity" of vguest.conf: store/verity.h. */
+enum verity_mode { VERITY_OFF, VERITY_AUTO, VERITY_REQUIRE };
 
 struct store {
   int fd;                /* owned: store/ */
@@ -34,6 +38,9 @@ struct store {
   struct u64table sizes;     /* owned: objects' sizes, once store_has_size was asked */
   bool inodes_loaded;
   bool sizes_loaded;
+
+  enum verity_mode verity;    /* set by who opened it, before there are threads */
+  atomic_bool verity_missing; /* a file was tried: the file system has none */
 
   /* What was found damaged and moved to quarantine in passing: how many, and who is told, in one
    * line; may be NULL. */

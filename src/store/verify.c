@@ -6,6 +6,7 @@
 #include "util/parallel.h"
 #include "util/progress.h"
 #include "verify_internal.h"
+#include "verity.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -47,6 +48,7 @@ void verify_release (struct verify *verify)
   free (verify->aliens);
   free (verify->doubles);
   free (verify->note_error);
+  free (verify->verity_error);
   *verify = (struct verify){0};
 }
 
@@ -186,6 +188,29 @@ static uint64_t note_name (struct pass *pass, uint64_t ino, uint64_t what)
   return before;
 }
 
+/* A good object without fs-verity, where it is required. */
+static int guard (struct pass *pass, int fan_fd, const char *name, const struct damage *object,
+                  struct verify *found, struct err *err)
+{
+  autoerr struct err why = {0};
+
+  if (pass->store->verity != VERITY_REQUIRE || !S_ISREG (object->now.st_mode))
+    return 0;
+  int has = verity_has (fan_fd, name, err);
+  if (has)
+    return has < 0 && err->code != ENOENT ? -err->code : 0;
+  if (!pass->options->add_verity) {
+    found->verity_missing++;
+  } else if (verity_enable (pass->store, fan_fd, name, object->now.st_mode, &why) == 0) {
+    found->verity_added++;
+  } else {
+    found->verity_missing++;
+    if (!found->verity_error)
+      found->verity_error = xstrdup (err_text (&why));
+  }
+  return 0;
+}
+
 static int visit (struct pass *pass, struct reader *reader, int fan_fd, const char *fan,
                   const struct dirread_entry *entry, struct part *part, struct err *err)
 {
@@ -210,8 +235,9 @@ static int visit (struct pass *pass, struct reader *reader, int fan_fd, const ch
     add_name (&part->found.doubles, &part->found.double_count, fan, entry->name);
   else if (what == NAME_BAD)
     add_damage (part, &object);
+  int ret = what == NAME_GOOD ? guard (pass, fan_fd, entry->name, &object, &part->found, err) : 0;
   damage_release (&object);
-  return 0;
+  return ret;
 }
 
 static void append (void *to_items, size_t *to_count, void *from_items, size_t *from_count,
@@ -243,6 +269,10 @@ static int merge (struct pass *pass, struct reader *reader, unsigned fan, struct
   all->orphans += found->orphans;
   all->orphan_bytes += found->orphan_bytes;
   all->unnoted += found->unnoted;
+  all->verity_missing += found->verity_missing;
+  all->verity_added += found->verity_added;
+  if (!all->verity_error && found->verity_error)
+    all->verity_error = steal_ptr (&found->verity_error);
   if (pass->options->quick || all->note_error)
     return 0;
   /* A disk without room for notes is no reason not to look on. */

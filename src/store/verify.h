@@ -49,6 +49,7 @@ char *damage_describe (const struct stat *right, const struct stat *now);
 struct verify_options {
   unsigned threads; /* at least 1 */
   bool quick;
+  bool add_verity; /* enable it on good objects without, where the store requires it */
 };
 
 struct verify {
@@ -62,10 +63,13 @@ struct verify {
   uint64_t bytes_read;
   uint64_t orphans; /* that no tree uses: one link */
   uint64_t orphan_bytes;
-  uint64_t unnoted; /* quick: not in store/contents, so not looked at */
-  time_t noted;     /* when store/contents was written; 0: there was none */
-  uint64_t place;   /* see struct contents */
-  char *note_error; /* owned: why store/contents could not be written, or NULL */
+  uint64_t unnoted;        /* quick: not in store/contents, so not looked at */
+  time_t noted;            /* when store/contents was written; 0: there was none */
+  uint64_t place;          /* see struct contents */
+  uint64_t verity_missing; /* objects without, where the store requires it */
+  uint64_t verity_added;   /* others, that have it now */
+  char *verity_error;      /* owned: why it could not be added to one of the first, or NULL */
+  char *note_error;        /* owned: why store/contents could not be written, or NULL */
 };
 
 void verify_release (struct verify *verify);

@@ -16,9 +16,9 @@ int conf_wrap (struct err *err)
 
 int conf_read (json_object **ret_conf, struct err *err)
 {
-  static const char *const keys[] = {"root",     "runtime",           "proxy",
-                                     "no_proxy", "ca_file",           "ca_dir",
-                                     "min_free", "require_signature", NULL};
+  static const char *const keys[] = {"root",    "runtime", "proxy",    "no_proxy",
+                                     "ca_file", "ca_dir",  "min_free", "require_signature",
+                                     "verity",  NULL};
   autojson json_object *conf = NULL;
   const char *path = conf_path ();
 

@@ -247,3 +247,44 @@ END
   assert_contains "$output" "project quota"
   vguest web1 set disk.hard_limit=
 }
+
+verity () {
+  echo "{\"min_free\": \"0\", \"verity\": \"$1\"}" >"$VGUEST_CONF"
+}
+
+# Was this kernel made with CONFIG_FS_VERITY?
+kernel_has_verity () {
+  [ -e /proc/sys/fs/verity ] || grep -q fsverity /proc/keys
+}
+
+@test "fs-verity: where there is none auto goes without, and require says so" {
+  if kernel_has_verity; then skip "needs a kernel without fs-verity"; fi
+  small_disk
+  make_small_template "$T/source"
+  verity always
+  run vtemplate -q import small "$T/source"
+  assert_status 2
+  assert_contains "$output" '"always" is none of off, auto, require'
+  verity require
+  run vtemplate -q import small "$T/source"
+  assert_status 1
+  assert_contains "$output" 'ext4, has no fs-verity here, and "verity" is "require" in vguest.conf'
+  assert_contains "$output" 'tune2fs -O verity'
+  [ -z "$(find "$VGUEST_ROOT/store" -type f)" ]
+  verity auto
+  vtemplate -q import small "$T/source"
+  vguest -q web1 build -m clone -- -s small
+  vstore -q fsck
+
+  verity require
+  run vstore fsck
+  assert_status 4
+  assert_contains "$output" 'objects have no fs-verity, and "verity" is "require"'
+  run vstore --json fsck --repair
+  assert_status 4
+  jq -e '.findings | map(select(.class == "verity" and .error and (.corrected | not))) | length == 1' <<<"$output"
+  # What is there can be linked, and goes.
+  vguest -q web2 build -m clone -- -s small
+  vguest -q web1,web2 delete --yes
+  check_root
+}
