@@ -10,6 +10,7 @@ struct answer {
   const char *call;
   int error;
   bool separated[2]; /* the names of the call have an inode of their own now */
+  bool touched;      /* opened for writing, it got another mtime at once */
 };
 
 static struct {
@@ -293,6 +294,7 @@ int __wrap_openat (int dir_fd, const char *name, int flags, ...);
 int __wrap_openat (int dir_fd, const char *name, int flags, ...)
 {
   mode_t mode = 0;
+  struct stat before, after;
 
   if (flags & (O_CREAT | __O_TMPFILE)) {
     va_list args;
@@ -305,7 +307,18 @@ int __wrap_openat (int dir_fd, const char *name, int flags, ...)
     return __real_openat (dir_fd, name, flags, mode);
   struct call call = (flags & __O_TMPFILE) ? plain ("openat") : change_of ("openat", dir_fd, name);
   /* A file that is made had no inode before: nothing left a group. */
-  MIRRORED (call, __real_openat (dir_fd, name, flags, mode));
+  bool there = !(flags & (O_CREAT | O_TRUNC | __O_TMPFILE)) &&
+               fstatat (dir_fd, name, &before, AT_SYMLINK_NOFOLLOW) == 0;
+  begin (&call);
+  int fd = end (&call, __real_openat (dir_fd, name, flags, mode));
+  if (fd < 0 || !there)
+    return fd;
+  if (mirror.phase == IN_GUEST && fstat (fd, &after) == 0)
+    mirror.items[mirror.count - 1].touched = before.st_mtim.tv_sec != after.st_mtim.tv_sec ||
+                                             before.st_mtim.tv_nsec != after.st_mtim.tv_nsec;
+  if (mirror.phase == IN_TWIN && call.answer && call.answer->touched && futimens (fd, NULL) < 0)
+    differ ("openat", "the twin's time cannot be set");
+  return fd;
 }
 
 /* In the order of names, which is the same in both, and on from what cannot be removed. */
