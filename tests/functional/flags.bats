@@ -56,6 +56,7 @@ are_protected () {
   are_protected web1
   vguest -q web1 stop --timeout 0
   vhashify -q web1
+  vguest -q web1 exec -- sh -c 'echo more >/home/user/other; mkdir /usr/lib/new'
   vguest -q web2 build -m clone -- -s web1
   vguest -q web1 start
   are_protected web1

@@ -39,8 +39,8 @@ int mirror_settle (int guest_fd, int twin_fd, time_t since, struct err *err);
  * the number of differences. */
 unsigned mirror_flags (uint64_t seed, int guest_fd, int twin_fd);
 
-/* Compares contents, metadata, hard-link partners and these flags. Returns the number of
- * differences, which are printed. */
-size_t mirror_compare (int guest_fd, int twin_fd, struct err *err);
+/* Compares contents, metadata, hard-link partners and these flags; with @sockets, what sockets
+ * there are, which a clone has none of. Returns the number of differences, which are printed. */
+size_t mirror_compare (int guest_fd, int twin_fd, bool sockets, struct err *err);
 
 #endif

@@ -174,15 +174,27 @@ static int compare_pair (void *data, const struct pair *pair, struct err *err)
   return 0;
 }
 
-size_t mirror_compare (int guest_fd, int twin_fd, struct err *err)
+static bool is_socket (void *data, const char *path)
 {
-  automanifest struct manifest guest = {0}, twin = {0};
+  const struct manifest_entry *entry = manifest_find (data, path);
+
+  return entry && S_ISSOCK (entry->st.st_mode);
+}
+
+size_t mirror_compare (int guest_fd, int twin_fd, bool sockets, struct err *err)
+{
+  automanifest struct manifest guest = {0}, twin = {0}, found = {0};
   size_t differences = 0;
 
   if (manifest_read (guest_fd, &guest, err) < 0 || manifest_read (twin_fd, &twin, err) < 0 ||
+      (!sockets && manifest_read (twin_fd, &found, err) < 0) ||
       walk (guest_fd, twin_fd, compare_pair, &differences, err) < 0) {
     printf ("# compare: %s\n", err_text (err));
     return 1;
+  }
+  if (!sockets) {
+    manifest_filter (&twin, is_socket, &found);
+    manifest_filter (&guest, is_socket, &found);
   }
   return differences + manifest_compare (&twin, &guest, "guest", NULL, NULL, stdout);
 }

@@ -38,12 +38,12 @@ tar_sum () {
   refute grep -v "socket ignored" "$T/tar.err"
 }
 
-# same NAME TWIN WHEN
+# same NAME TWIN WHEN [compare|clone]
 same () {
   local root
   root=$(root_of "$1")
   echo "$3: $1"
-  timeout 100 "$TWIN" compare "$root/model" "$2"
+  timeout 100 "$TWIN" "${4:-compare}" "$root/model" "$2"
   [ "$(tar_sum "$root/model")" = "$(tar_sum "$2")" ]
 }
 
@@ -88,7 +88,7 @@ END
     if [ $((cycle % 3)) = 2 ]; then
       vguest -q web4 build -m clone -- -s web1
       vguest -q web4 start
-      same web4 "$T/twin1" "cycle $cycle, the clone"
+      same web4 "$T/twin1" "cycle $cycle, the clone" clone
       vguest -q web4 stop --timeout 0
       vguest -q web4 delete --yes
     fi
