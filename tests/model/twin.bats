@@ -15,7 +15,7 @@ load ../lib/guests
 setup () {
   common_setup
   skip_unless_runtime
-  skip_unless_program jq tar catatonit
+  skip_unless_program jq tar python3 catatonit
   TWIN=${CHECK_ROOT%/lib/*}/model/twin
 }
 
@@ -30,11 +30,11 @@ root_of () {
   echo "/proc/$(vguest "$1" status --json | jq '.guests[0].init_pid')/root"
 }
 
-# What tar says of a directory. A socket is nothing to tar; twin compares those.
-tar_sum () {
+# What tar makes of a directory. A socket is nothing to tar; twin compares those.
+tar_of () {
   tar --sort=name --xattrs --xattrs-include='*' --acls --numeric-owner --format=posix \
     --pax-option=delete=atime,delete=ctime,exthdr.name=%d/%f.pax -C "$1" -c . 2>"$T/tar.err" |
-    sha256sum
+    "$TESTS_DIR/lib/tar-sorted" >"$2"
   refute grep -v "socket ignored" "$T/tar.err"
 }
 
@@ -44,7 +44,14 @@ same () {
   root=$(root_of "$1")
   echo "$3: $1"
   timeout 100 "$TWIN" "${4:-compare}" "$root/model" "$2"
-  [ "$(tar_sum "$root/model")" = "$(tar_sum "$2")" ]
+  tar_of "$root/model" "$T/guest.tar"
+  tar_of "$2" "$T/twin.tar"
+  cmp "$T/guest.tar" "$T/twin.tar" || {
+    diff <(tar -tvvf "$T/twin.tar" --xattrs --acls) <(tar -tvvf "$T/guest.tar" --xattrs --acls)
+    cmp -l "$T/guest.tar" "$T/twin.tar" | head -n 20
+    [ -z "${VGUEST_TWIN_KEEP:-}" ] || cp "$T"/*.tar "$VGUEST_TWIN_KEEP"
+    return 1
+  }
 }
 
 # The rooms of /model have policies as those of a real guest.
