@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Inside a guest all is normal: running guests and their twins, plain directories, get the same
 # random operations (tests/model/twin.c) over cycles of start, stop (which folds and unifies),
-# hashify and clone, and are the same to tar after each of them.
+# transactions as upgrades are, hashify and clone, and are the same to tar after each of them.
 #
 #   VGUEST_TWIN_SEED    the first seed, 1 when it is missing
-#   VGUEST_TWIN_CYCLES  how many cycles, 3; the full test has 20
+#   VGUEST_TWIN_CYCLES  how many cycles, 2; the full test has 20
 #   VGUEST_TWIN_OPS     operations in a guest and cycle, 100; the full test has 250
 
 bats_require_minimum_version 1.5.0
@@ -67,8 +67,23 @@ END
   export VGUEST_POLICY=$T/policy
 }
 
+# upgrade DIR CYCLE: a script that replaces files as a package manager does. It has a directory of
+# its own: what the operations made immutable would stop it half way.
+upgrade () {
+  cat <<END
+mkdir -p $1 && cd $1
+for i in 1 2 3 4; do
+  echo "\$((i / 2)) of $2" >f\$i.new
+  [ ! -e f\$i ] || ln f\$i f\$i.old
+  mv f\$i.new f\$i
+  rm -f f\$i.old
+done
+ln f1 l$2
+END
+}
+
 @test "random operations: a guest is what its twin is, cycle by cycle" {
-  local seed=${VGUEST_TWIN_SEED:-1} cycles=${VGUEST_TWIN_CYCLES:-3} ops=${VGUEST_TWIN_OPS:-100}
+  local seed=${VGUEST_TWIN_SEED:-1} cycles=${VGUEST_TWIN_CYCLES:-2} ops=${VGUEST_TWIN_OPS:-100}
   local cycle i
   make_policy
   make_tools_template "$T/tools"
@@ -91,6 +106,8 @@ END
       same "web$i" "$T/twin$i" "cycle $cycle, running"
     done
     vguest -q 'web[1-3]' stop --timeout 0
+    vguest -q 'web[1-3]' exec -- sh -ec "$(upgrade /usr/upgraded "$cycle")"
+    sh -ec "$(upgrade "$T/upgraded" "$cycle")"
     [ $((cycle % 2)) = 1 ] || vhashify -q --all
     if [ $((cycle % 3)) = 2 ]; then
       vguest -q web4 build -m clone -- -s web1
@@ -102,6 +119,8 @@ END
     vguest -q 'web[1-3]' start
     for i in 1 2 3; do
       same "web$i" "$T/twin$i" "cycle $cycle, started again"
+      (cd "$(root_of "web$i")/usr/upgraded" && sha256sum ./* && same_inode f1 "l$cycle") |
+        diff <(cd "$T/upgraded" && sha256sum ./*) -
     done
   done
   vguest -q 'web[1-3]' stop --timeout 0
