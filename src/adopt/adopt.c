@@ -169,7 +169,7 @@ static int fill_private (const struct adoption *adoption, int private_fd, struct
 
   if (source->type == ADOPT_EXPORT)
     return unpack (adoption, private_fd, err);
-  if (clone_copy_tree (source->fd, private_fd, NULL, &counts, err) < 0)
+  if (clone_copy_tree (source->fd, private_fd, NULL, /* keep_flags= */ false, &counts, err) < 0)
     return err_wrap (err, "copy %s", source->tree);
   if (!unshift_needed (&source->translation))
     return 0;

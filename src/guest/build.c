@@ -277,7 +277,8 @@ static int complete (const struct build *build, struct making *making, struct er
     if (clone_directory_metadata (making->tree_fd, making->private_fd, err) < 0)
       return -err->code;
   } else if (clone_copy_tree (source->layers.priv, making->private_fd,
-                              &build->options->policy->rules, &more, err) < 0) {
+                              &build->options->policy->rules, /* keep_flags= */ true, &more,
+                              err) < 0) {
     return err_wrap (err, "copy the private layer of %s", source->label);
   }
   result->counts.files += more.files;

@@ -30,7 +30,7 @@ static int add_private (struct import *import, int private_fd, const struct rule
 
   if (copy_fd < 0)
     return err_errno (err, "make a directory in staging");
-  if (clone_copy_tree (private_fd, copy_fd, rules, &counts, err) < 0)
+  if (clone_copy_tree (private_fd, copy_fd, rules, /* keep_flags= */ false, &counts, err) < 0)
     return -err->code;
   return merge_layer (copy_fd, import->tree_fd, err);
 }

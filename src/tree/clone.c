@@ -209,6 +209,11 @@ static int fill_all (struct cloner *cloner, struct dirwalk_turn *turn, struct ba
   return ret;
 }
 
+static int copy_flags (const struct cloner *cloner, int from_fd, int to_fd, struct err *err)
+{
+  return cloner->flags ? layer_copy_protattr (from_fd, -1, NULL, to_fd, -1, NULL, err) : 0;
+}
+
 static int finish_all (struct cloner *cloner, struct dirwalk_turn *turn, const int *to_fds,
                        struct err *err)
 {
@@ -218,7 +223,8 @@ static int finish_all (struct cloner *cloner, struct dirwalk_turn *turn, const i
   for (size_t i = 0; ret == 0 && i < cloner->count; i++) {
     struct err place_err = {0};
 
-    if (to_fds[i] < 0 || set_metadata (to_fds[i], &metadata, &place_err) == 0)
+    if (to_fds[i] < 0 || (set_metadata (to_fds[i], &metadata, &place_err) == 0 &&
+                          copy_flags (cloner, turn->fd, to_fds[i], &place_err) == 0))
       continue;
     err_wrap (&place_err, "/%s", turn->path);
     cloner_fail (cloner, &cloner->places[i], &place_err);
@@ -324,7 +330,8 @@ int cloner_run (struct cloner *cloner, size_t threads, struct err *err)
       continue;
     target->counts = cloner->counts;
     target->counts.copied = copied;
-    if (clone_directory_metadata (cloner->from_fd, target->to_fd, &target->err) < 0)
+    if (clone_directory_metadata (cloner->from_fd, target->to_fd, &target->err) < 0 ||
+        copy_flags (cloner, cloner->from_fd, target->to_fd, &target->err) < 0)
       continue;
   }
   return 0;

@@ -51,9 +51,11 @@ int clone_trees (int from_fd, const struct rules *rules, struct clone_target *ta
                  struct err *err);
 
 /* Copies a private layer: like clone_tree, but files get inodes of their own (reflinks where the
- * file system has them, holes kept), partners within the layer stay partners. The layer must be
- * clean: EBUSY when it has a whiteout or another form of the overlay. */
-int clone_copy_tree (int from_fd, int to_fd, const struct rules *rules,
+ * file system has them, holes kept), partners within the layer stay partners. With @keep_flags,
+ * which is for copies that are private layers again, files and directories keep the flags that make
+ * them immutable or append-only in the guest. The layer must be clean: EBUSY when it has a whiteout
+ * or another form of the overlay. */
+int clone_copy_tree (int from_fd, int to_fd, const struct rules *rules, bool keep_flags,
                      struct clone_counts *ret_counts, struct err *err);
 
 /* Gives the directory @to_fd mode, owner, times and attributes of the one open at @from_fd. */

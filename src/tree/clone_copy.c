@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Clones of private layers: every inode is copied. */
 #include "clone_internal.h"
+#include "layer.h"
 #include "util/copy.h"
 #include <inttypes.h>
 
@@ -17,13 +18,21 @@ static int open_partners (struct clone_place *place, struct err *err)
   return place->partners_fd;
 }
 
+/* With the flags that protect it, where those are wanted. */
+static int copy_protected (const struct cloner *cloner, int from_dir, const char *name,
+                           const struct stat *st, int to_dir, struct err *err)
+{
+  if (copy_inode (from_dir, name, st, -1, NULL, to_dir, name, err) < 0)
+    return -err->code;
+  return cloner->flags ? layer_copy_protattr (-1, from_dir, name, -1, to_dir, name, err) : 0;
+}
+
 static int place_copy (struct cloner *cloner, struct clone_place *place, int from_dir,
                        const struct dirread_entry *entry, int to_dir, struct err *err)
 {
   char partner[24];
   struct stat st;
 
-  (void) cloner;
   if (fstatat (from_dir, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", entry->name);
   if (S_ISCHR (st.st_mode) && st.st_rdev == 0)
@@ -31,7 +40,7 @@ static int place_copy (struct cloner *cloner, struct clone_place *place, int fro
   if (clone_refuse_forms (from_dir, entry->name, err) < 0)
     return -err->code;
   if (st.st_nlink < 2)
-    return copy_inode (from_dir, entry->name, &st, -1, NULL, to_dir, entry->name, err);
+    return copy_protected (cloner, from_dir, entry->name, &st, to_dir, err);
   int partners_fd = open_partners (place, err);
   if (partners_fd < 0)
     return partners_fd;
@@ -40,7 +49,7 @@ static int place_copy (struct cloner *cloner, struct clone_place *place, int fro
     return 0;
   if (errno != ENOENT)
     return err_errno (err, "link %s", entry->name);
-  if (copy_inode (from_dir, entry->name, &st, -1, NULL, to_dir, entry->name, err) < 0)
+  if (copy_protected (cloner, from_dir, entry->name, &st, to_dir, err) < 0)
     return -err->code;
   if (linkat (to_dir, entry->name, partners_fd, partner, 0) < 0)
     return err_errno (err, "link %s", entry->name);
@@ -64,7 +73,7 @@ static int finish (struct cloner *cloner, struct clone_place *place, struct err 
   return 0;
 }
 
-int clone_copy_tree (int from_fd, int to_fd, const struct rules *rules,
+int clone_copy_tree (int from_fd, int to_fd, const struct rules *rules, bool keep_flags,
                      struct clone_counts *ret_counts, struct err *err)
 {
   struct clone_target target = {.to_fd = to_fd};
@@ -73,6 +82,7 @@ int clone_copy_tree (int from_fd, int to_fd, const struct rules *rules,
   cloner_start (&cloner, from_fd, rules, &target, 1);
   cloner.place = place_copy;
   cloner.layer = true;
+  cloner.flags = keep_flags;
   /* Partners are found one after the other. */
   int ret = cloner_run (&cloner, 1, err);
   if (ret == 0)

@@ -25,6 +25,7 @@ struct cloner {
   int from_fd;   /* borrowed */
   int beside_fd; /* borrowed; the other layer of a thin guest's tree, or -1 */
   bool layer;    /* a private layer, which must not have forms of the overlay */
+  bool flags;    /* a private layer for a private layer: with the protection flags */
   bool thin;     /* the own tree of a thin guest, whose forms are kept */
   /* Makes @to_dir/NAME of the entry of @from_dir, which is no directory and no socket. */
   int (*place) (struct cloner *cloner, struct clone_place *place, int from_dir,

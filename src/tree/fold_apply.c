@@ -147,8 +147,9 @@ static int clear_marks (struct apply *apply, struct err *err)
   if (dir < 0 || xattrs_read (dir, -1, NULL, /* with_overlay= */ true, &xattrs, err) < 0)
     return -err->code;
   for (size_t i = 0; i < xattrs.count; i++)
-    if (xattr_is_overlay (xattrs.items[i].name) && fremovexattr (dir, xattrs.items[i].name) < 0 &&
-        errno != ENODATA)
+    if (xattr_is_overlay (xattrs.items[i].name) &&
+        strcmp (xattrs.items[i].name, LAYER_PROTATTR) != 0 &&
+        fremovexattr (dir, xattrs.items[i].name) < 0 && errno != ENODATA)
       return err_errno (err, "remove %s from /%s", xattrs.items[i].name, apply->path);
   return 0;
 }

@@ -6,7 +6,6 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#define PROTATTR XATTR_OVERLAY "protattr"
 #define OPAQUE XATTR_OVERLAY "opaque"
 
 void layer_entry_release (struct layer_entry *entry)
@@ -49,7 +48,7 @@ static int read_forms (const char *name, const struct xattrs *xattrs, struct lay
   entry->opaque = is_dir && value_is (opaque, "y");
   entry->x_whiteouts = is_dir && value_is (opaque, "x");
   entry->metacopy = S_ISREG (entry->st.st_mode) && xattrs_find (xattrs, XATTR_OVERLAY "metacopy");
-  entry->protattr = xattrs_find (xattrs, PROTATTR) != NULL;
+  entry->protattr = xattrs_find (xattrs, LAYER_PROTATTR) != NULL;
   if (redirect && (is_dir || entry->metacopy)) {
     autofree char *text = xstrndup (redirect->value, redirect->len);
 
@@ -83,7 +82,7 @@ int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_ent
   return 0;
 }
 
-int layer_strip (int dir_fd, const char *name, struct err *err)
+int layer_strip (int dir_fd, const char *name, bool keep_flags, struct err *err)
 {
   autoxattrs struct xattrs xattrs = {0};
 
@@ -93,8 +92,9 @@ int layer_strip (int dir_fd, const char *name, struct err *err)
     return 0;
   autofree char *path = fd_proc_path (dir_fd, name);
   for (size_t i = 0; i < xattrs.count; i++)
-    if (xattr_is_overlay (xattrs.items[i].name) && lremovexattr (path, xattrs.items[i].name) < 0 &&
-        errno != ENODATA)
+    if (xattr_is_overlay (xattrs.items[i].name) &&
+        !(keep_flags && strcmp (xattrs.items[i].name, LAYER_PROTATTR) == 0) &&
+        lremovexattr (path, xattrs.items[i].name) < 0 && errno != ENODATA)
       return err_errno (err, "remove %s from %s", xattrs.items[i].name, name);
   return 0;
 }
@@ -106,13 +106,13 @@ int layer_copy_protattr (int from_fd, int from_dir, const char *from, int to_fd,
       fd_proc_path (from_fd >= 0 ? from_fd : from_dir, from_fd >= 0 ? NULL : from);
   autofree char *target = fd_proc_path (to_fd >= 0 ? to_fd : to_dir, to_fd >= 0 ? NULL : to);
   char value[64];
-  ssize_t len = from_fd >= 0 ? fgetxattr (from_fd, PROTATTR, value, sizeof value)
-                             : lgetxattr (source, PROTATTR, value, sizeof value);
+  ssize_t len = from_fd >= 0 ? fgetxattr (from_fd, LAYER_PROTATTR, value, sizeof value)
+                             : lgetxattr (source, LAYER_PROTATTR, value, sizeof value);
 
   if (len < 0)
     return errno == ENODATA ? 0 : err_errno (err, "read the protection flags of a file");
-  int ret = to_fd >= 0 ? fsetxattr (to_fd, PROTATTR, value, (size_t) len, 0)
-                       : lsetxattr (target, PROTATTR, value, (size_t) len, 0);
+  int ret = to_fd >= 0 ? fsetxattr (to_fd, LAYER_PROTATTR, value, (size_t) len, 0)
+                       : lsetxattr (target, LAYER_PROTATTR, value, (size_t) len, 0);
   return ret < 0 ? err_errno (err, "set the protection flags of a file") : 0;
 }
 

@@ -31,13 +31,17 @@ void layer_entry_release (struct layer_entry *entry);
 int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_entry *ret_entry,
                 struct err *err);
 
-/* Removes all trusted.overlay.* attributes from the file or directory; from a plain file that is
- * no change to what a guest sees, from a directory it is. */
-int layer_strip (int dir_fd, const char *name, struct err *err);
+/* The attribute that has the immutable and append-only flags: the one overlay attribute that is a
+ * guest's own. It may be in a private layer, never in a tree. */
+#define LAYER_PROTATTR XATTR_OVERLAY "protattr"
 
-/* Gives the file or directory @to the protection flags of @from, where it has them: the one overlay
- * attribute that is a guest's own. By descriptor when @from_fd and @to_fd are not -1, else by name.
- */
+/* Removes all trusted.overlay.* attributes from the file or directory, but with @keep_flags that of
+ * the protection flags; from a plain file without flags that is no change to what a guest sees,
+ * from a directory it is. */
+int layer_strip (int dir_fd, const char *name, bool keep_flags, struct err *err);
+
+/* Gives the file or directory @to the protection flags of @from, where it has them. By descriptor
+ * when @from_fd and @to_fd are not -1, else by name. */
 int layer_copy_protattr (int from_fd, int from_dir, const char *from, int to_fd, int to_dir,
                          const char *to, struct err *err);
 

@@ -38,8 +38,7 @@ static int copy_metadata (int from_fd, const char *name, int to_fd, const struct
   return 0;
 }
 
-static int copy_inode (int from_fd, const char *name, int to_fd, const struct stat *st,
-                       struct err *err)
+int copy_inode (int from_fd, const char *name, int to_fd, const struct stat *st, struct err *err)
 {
   if (S_ISREG (st->st_mode)) {
     autoclose int in = fd_open (from_fd, name, O_RDONLY, 0);
