@@ -65,3 +65,20 @@ are_protected () {
   vguest -q 'web[1-2]' stop --timeout 0
   check_root
 }
+
+@test "a protected file that overlayfs has noted something down of can be cloned" {
+  local root
+  vguest -q web1 start
+  root=$(root_of web1)
+  # Renamed it has its old name noted down, which stays when it is written to.
+  mv "$root/usr/lib/lib02.so" "$root/home/user/renamed"
+  echo more >>"$root/home/user/renamed"
+  chattr +i "$root/home/user/renamed"
+  vguest -q web1 stop --timeout 0
+  vguest -q web2 build -m clone -- -s web1
+  vguest -q 'web[1-2]' start
+  [ "$(flags web1 home/user/renamed)" = i ]
+  [ "$(flags web2 home/user/renamed)" = i ]
+  vguest -q 'web[1-2]' stop --timeout 0
+  check_root
+}
