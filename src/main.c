@@ -10,6 +10,7 @@ static const struct command commands[] = {
     {"vguest", "adopt", "[OPTION…] SOURCE", "make a guest of a system in use elsewhere", cmd_adopt},
     {"vguest", "delete", "[--yes]", "delete guests and what only they used", cmd_delete},
     {"vguest", "thicken", "", "make thin guests full ones", cmd_thicken},
+    {"vguest", "check", "", "look over what guests show", cmd_check},
     {"vguest", "rename", "NEW", "give a guest another name", cmd_rename},
     {"vguest-stat", NULL, "[NAME…]", "show guests: what runs, and what they share", cmd_stat},
     {"vstore", "fsck", "[--repair] [--quick] [-j N]", "check all objects, and who uses them",

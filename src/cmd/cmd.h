@@ -113,6 +113,7 @@ command_fn cmd_build;
 command_fn cmd_delete;
 command_fn cmd_thicken;
 command_fn cmd_rename;
+command_fn cmd_check;
 command_fn cmd_enter;
 command_fn cmd_exec;
 command_fn cmd_suexec;
