@@ -126,17 +126,22 @@ static bool same_dir (const struct view_dir *a, const struct view_dir *b)
   return st[0].st_ino == st[1].st_ino && st[0].st_dev == st[1].st_dev;
 }
 
-static int step (struct diff *diff, const struct diff_pair *pair, struct err *err)
+/* The name @entry, which only one of the two directories has. */
+static int step_one (struct diff *diff, const struct view_dir *top, const struct view_dir *dir,
+                     const struct view_entry *entry, unsigned what, struct err *err)
 {
-  size_t len = enter (diff, pair->old_entry ? pair->old_entry->name : pair->new_entry->name);
-  int ret;
+  size_t len = enter (diff, entry->name);
+  int ret = whole (diff, top, dir, entry, what, err);
 
-  if (!pair->new_entry)
-    ret = whole (diff, diff->old_top, pair->old_dir, pair->old_entry, DIFF_REMOVED, err);
-  else if (!pair->old_entry)
-    ret = whole (diff, diff->new_top, pair->new_dir, pair->new_entry, DIFF_ADDED, err);
-  else
-    ret = both (diff, pair, err);
+  strbuf_truncate (&diff->path, len);
+  return ret;
+}
+
+static int step_both (struct diff *diff, const struct diff_pair *pair, struct err *err)
+{
+  size_t len = enter (diff, pair->old_entry->name);
+  int ret = both (diff, pair, err);
+
   strbuf_truncate (&diff->path, len);
   return ret;
 }
@@ -146,25 +151,29 @@ static int diff_dirs (struct diff *diff, const struct view_dir *old_dir,
 {
   autoviewlist struct view_list old_list = {0}, new_list = {0};
   size_t i = 0, k = 0;
+  int ret = 0;
 
   if (same_dir (old_dir, new_dir))
     return 0;
   if (view_read (old_dir, &old_list, err) < 0 || view_read (new_dir, &new_list, err) < 0)
     return -err->code;
-  while (i < old_list.count || k < new_list.count) {
-    struct diff_pair pair = {diff->old_top, old_dir, NULL, diff->new_top, new_dir, NULL};
-    int order = i == old_list.count   ? 1
-                : k == new_list.count ? -1
-                                      : strcmp (old_list.items[i].name, new_list.items[k].name);
+  while (ret == 0 && (i < old_list.count || k < new_list.count)) {
+    const struct view_entry *a = &old_list.items[i], *b = &new_list.items[k];
+    int order = i == old_list.count ? 1 : k == new_list.count ? -1 : strcmp (a->name, b->name);
 
-    if (order <= 0)
-      pair.old_entry = &old_list.items[i++];
-    if (order >= 0)
-      pair.new_entry = &new_list.items[k++];
-    if (step (diff, &pair, err) < 0)
-      return -err->code;
+    if (order == 0) {
+      const struct diff_pair pair = {diff->old_top, old_dir, a, diff->new_top, new_dir, b};
+
+      ret = step_both (diff, &pair, err);
+    } else if (order < 0) {
+      ret = step_one (diff, diff->old_top, old_dir, a, DIFF_REMOVED, err);
+    } else {
+      ret = step_one (diff, diff->new_top, new_dir, b, DIFF_ADDED, err);
+    }
+    i += order <= 0;
+    k += order >= 0;
   }
-  return 0;
+  return ret;
 }
 
 int diff_views (const struct view_dir *old_top, const struct view_dir *new_top,

@@ -5,7 +5,7 @@
 
 #include "view.h"
 
-/* All is borrowed; an entry is NULL where that side has none. */
+/* All is borrowed. */
 struct diff_pair {
   const struct view_dir *old_top, *old_dir;
   const struct view_entry *old_entry;
