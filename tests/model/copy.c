@@ -38,7 +38,7 @@ static int copy_metadata (int from_fd, const char *name, int to_fd, const struct
   return 0;
 }
 
-int copy_inode (int from_fd, const char *name, int to_fd, const struct stat *st, struct err *err)
+int copy_one (int from_fd, const char *name, int to_fd, const struct stat *st, struct err *err)
 {
   if (S_ISREG (st->st_mode)) {
     autoclose int in = fd_open (from_fd, name, O_RDONLY, 0);
@@ -90,7 +90,7 @@ static int copy_below (const struct copier *copier, int from_fd, int to_fd, stru
     snprintf (link_name, sizeof link_name, "%" PRIu64, (uint64_t) st.st_ino);
     if (st.st_nlink > 1 && linkat (copier->links_fd, link_name, to_fd, name, 0) == 0)
       continue;
-    if (copy_inode (from_fd, name, to_fd, &st, err) < 0)
+    if (copy_one (from_fd, name, to_fd, &st, err) < 0)
       return -err->code;
     if (st.st_nlink > 1 && linkat (to_fd, name, copier->links_fd, link_name, 0) < 0)
       return err_errno (err, "keep a link to %s", name);

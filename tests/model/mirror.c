@@ -60,7 +60,7 @@ int mirror_separate (int dir_fd, const char *name)
     return 0;
   autoclose int inner = fd_make_dir (dir_fd, temporary, 0700);
   struct timespec times[2] = {dir.st_atim, dir.st_mtim};
-  if (inner < 0 || copy_inode (dir_fd, name, inner, &st, &err) < 0 ||
+  if (inner < 0 || copy_one (dir_fd, name, inner, &st, &err) < 0 ||
       fd_rename (inner, name, dir_fd, name, 0) < 0 ||
       unlinkat (dir_fd, temporary, AT_REMOVEDIR) < 0)
     return -1;

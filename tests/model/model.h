@@ -55,7 +55,7 @@ const char *random_operation (struct rng *rng, int root_fd);
 int copy_all (int from_fd, int to_fd, struct err *err);
 
 /* Copies one file, which is no directory, into another directory. */
-int copy_inode (int from_fd, const char *name, int to_fd, const struct stat *st, struct err *err);
+int copy_one (int from_fd, const char *name, int to_fd, const struct stat *st, struct err *err);
 
 /* Copies the metadata of the directory @from_fd itself. */
 int copy_top (int from_fd, int to_fd, struct err *err);
