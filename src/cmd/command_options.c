@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "command_options.h"
+#include "guest/settings.h"
 #include "pkg/run.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -26,32 +27,44 @@ static bool has_variable (const struct names *env, const char *variable)
   return false;
 }
 
-static int fill_env (const struct command_options *options, struct names *env, struct err *err)
+static int check_env (const struct names *env, struct err *err)
 {
+  for (size_t i = 0; i < env->count; i++) {
+    const char *equals = strchr (env->items[i], '=');
+
+    if (!equals || equals == env->items[i])
+      return err_code (err, ERR_USAGE, "bad --env \"%s\": NAME=VALUE is expected", env->items[i]);
+  }
+  return 0;
+}
+
+/* @own: of a guest's settings. */
+static void fill_env (struct command_line *line, const struct names *own)
+{
+  const struct command_options *options = line->options;
   const char *term = getenv ("TERM");
   autofree char *term_variable = xasprintf ("TERM=%s", term && *term ? term : "dumb");
   const char *const defaults[] = {DEFAULT_PATH, "LANG=C.UTF-8", term_variable,
                                   options->user ? NULL : "HOME=/root", NULL};
 
-  for (size_t i = 0; i < options->env.count; i++) {
-    const char *equals = strchr (options->env.items[i], '=');
-
-    if (!equals || equals == options->env.items[i])
-      return err_code (err, ERR_USAGE, "bad --env \"%s\": NAME=VALUE is expected",
-                       options->env.items[i]);
-  }
   for (const char *const *variable = defaults; *variable; variable++)
-    if (!has_variable (&options->env, *variable))
-      names_add (env, *variable);
+    if (!has_variable (&options->env, *variable) && !has_variable (own, *variable))
+      names_add (&line->env, *variable);
+  for (size_t i = 0; i < own->count; i++)
+    if (!has_variable (&options->env, own->items[i]))
+      names_add (&line->env, own->items[i]);
   for (size_t i = 0; i < options->env.count; i++)
-    names_add (env, options->env.items[i]);
-  return 0;
+    names_add (&line->env, options->env.items[i]);
+  line->env_list = xcalloc (line->env.count + 1, sizeof *line->env_list);
+  for (size_t i = 0; i < line->env.count; i++)
+    line->env_list[i] = line->env.items[i];
+  line->command.env = line->env_list;
 }
 
 int command_line_make (const struct command_options *options, char **args,
                        struct command_line *ret_line, struct err *err)
 {
-  autocommandline struct command_line line = {0};
+  autocommandline struct command_line line = {.options = options};
 
   line.command.cwd = options->cwd ? options->cwd : "/";
   if (line.command.cwd[0] != '/')
@@ -59,16 +72,24 @@ int command_line_make (const struct command_options *options, char **args,
   if (options->user && (options->user[0] == '\0' || options->user[0] == ':'))
     return err_code (err, ERR_USAGE, "bad user \"%s\": USER or USER:GROUP is expected",
                      options->user);
-  if (fill_env (options, &line.env, err) < 0)
+  if (check_env (&options->env, err) < 0)
     return -err->code;
-  line.env_list = xcalloc (line.env.count + 1, sizeof *line.env_list);
-  for (size_t i = 0; i < line.env.count; i++)
-    line.env_list[i] = line.env.items[i];
-  line.command.env = line.env_list;
   line.command.user = options->user;
   line.command.args = (const char *const *) args;
   *ret_line = line;
   line = (struct command_line){0};
+  return 0;
+}
+
+int command_line_in (const struct command_line *line, const struct guest *guest,
+                     struct command_line *ret_line, struct err *err)
+{
+  autosettings struct settings settings = {0};
+
+  if (settings_parse (guest->config, guest->name, &settings, err) < 0)
+    return -err->code;
+  *ret_line = (struct command_line){.command = line->command, .options = line->options};
+  fill_env (ret_line, &settings.environment);
   return 0;
 }
 

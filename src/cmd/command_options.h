@@ -5,6 +5,7 @@
 #define VG_CMD_COMMAND_OPTIONS_H
 
 #include "cmd.h"
+#include "guest/guest.h"
 #include "runtime/bundle.h"
 
 struct command_options {
@@ -32,12 +33,13 @@ struct command_options {
 void command_options_release (struct command_options *options);
 #define autocommandoptions __attribute__ ((cleanup (command_options_release)))
 
-/* A command for session_run and run_in_guest. Its environment: PATH, LANG, TERM, without a user
- * HOME=/root, and those of --env, which may replace them. */
+/* A command. It has an environment, for session_run and run_in_guest, only as command_line_in makes
+ * it for a guest. */
 struct command_line {
   struct bundle_command command;
-  struct names env;      /* owned */
-  const char **env_list; /* owned; borrows from env */
+  struct names env;                      /* owned */
+  const char **env_list;                 /* owned; borrows from env */
+  const struct command_options *options; /* borrowed */
 };
 
 void command_line_release (struct command_line *line);
@@ -46,6 +48,12 @@ void command_line_release (struct command_line *line);
 /* @args: the command, NULL-terminated, as main's argv is; borrowed, as @options is. ERR_USAGE. */
 int command_line_make (const struct command_options *options, char **args,
                        struct command_line *ret_line, struct err *err);
+
+/* The same command for @guest, with its environment: PATH, LANG, TERM, without a user HOME=/root;
+ * variables of the guest's settings replace them, and those of --env both. @line must outlive it.
+ * EINVAL for settings that are none. */
+int command_line_in (const struct command_line *line, const struct guest *guest,
+                     struct command_line *ret_line, struct err *err);
 
 /* Where the command begins in argv, after options_parse with stop_early: behind "--", or the first
  * word that is no option. ERR_USAGE when there is none. */

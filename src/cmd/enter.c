@@ -16,7 +16,7 @@ static const char usage[] =
 
 struct enter {
   struct context *context; /* borrowed */
-  const struct bundle_command *command;
+  const struct command_line *line;
   const char *name;
   bool login;
 };
@@ -26,12 +26,14 @@ static int enter_running (const struct enter *enter, int *ret_status, struct err
   autoroot struct vroot *root = NULL;
   autoguest struct guest *guest = NULL;
   autoliveinfo struct live_info info = {0};
-  struct session_options session = {.command = enter->command,
+  autocommandline struct command_line line = {0};
+  struct session_options session = {.command = &line.command,
                                     .login = true,
                                     .terminal = isatty (STDIN_FILENO),
                                     .stdin_fd = STDIN_FILENO};
 
-  if (context_open_running (enter->context, enter->name, &root, &guest, &info, err) < 0)
+  if (context_open_running (enter->context, enter->name, &root, &guest, &info, err) < 0 ||
+      command_line_in (enter->line, guest, &line, err) < 0)
     return -err->code;
   return session_run (root, guest, &info, &session, ret_status, err);
 }
@@ -41,8 +43,9 @@ static int enter_failed (const struct enter *enter, int *ret_status, struct err 
   autoroot struct vroot *root = NULL;
   autoguest struct guest *guest = NULL;
   autorunresult struct run_result result = {0};
+  autocommandline struct command_line line = {0};
   bool terminal = isatty (STDIN_FILENO);
-  struct run_options run = {.commands = enter->command,
+  struct run_options run = {.commands = &line.command,
                             .command_count = 1,
                             .login = enter->login,
                             .terminal = terminal,
@@ -51,6 +54,7 @@ static int enter_failed (const struct enter *enter, int *ret_status, struct err 
 
   if (context_open_root (enter->context, /* write= */ true, &root, err) < 0 ||
       guest_open (root, enter->name, GUEST_LOCKED, &guest, err) < 0 ||
+      command_line_in (enter->line, guest, &line, err) < 0 ||
       run_in_failed (root, guest, &run, &result, err) < 0)
     return -err->code;
   *ret_status = result.container.status;
@@ -88,7 +92,7 @@ int cmd_enter (struct context *context, int argc, char **argv, struct err *err)
   interrupt_install ();
   struct enter enter = {
       .context = context,
-      .command = &line.command,
+      .line = &line,
       .name = names.items[0],
       .login = login,
   };

@@ -58,11 +58,12 @@ static void print_times (const char *name, const struct run_result *result)
 static int run_stopped (struct exec *exec, const char *name, int *ret_status, struct err *err)
 {
   autoguest struct guest *guest = NULL;
+  autocommandline struct command_line line = {0};
   autorunresult struct run_result result = {0};
   autofree char *what = history_what ("exec", exec->line.command.args);
   const struct history_note note = {.what = what};
   struct run_options run = {
-      .commands = &exec->line.command,
+      .commands = &line.command,
       .command_count = 1,
       .discard = exec->discard,
       .note = &note,
@@ -74,7 +75,8 @@ static int run_stopped (struct exec *exec, const char *name, int *ret_status, st
     return err_code (err, ERR_USAGE, "guest %s is stopped: --tty is for guests that run", name);
   if ((!exec->write_root &&
        context_open_root (exec->context, /* write= */ true, &exec->write_root, err) < 0) ||
-      guest_open (exec->write_root, name, GUEST_LOCKED, &guest, err) < 0)
+      guest_open (exec->write_root, name, GUEST_LOCKED, &guest, err) < 0 ||
+      command_line_in (&exec->line, guest, &line, err) < 0)
     return -err->code;
   if (run_in_guest (exec->write_root, guest, &run, &result, err) < 0)
     return err_wrap (err, "guest %s", name);
@@ -92,8 +94,9 @@ static int run_stopped (struct exec *exec, const char *name, int *ret_status, st
 static int run_running (const struct exec *exec, struct guest *guest, const struct live_info *info,
                         int *ret_status, struct err *err)
 {
+  autocommandline struct command_line line = {0};
   struct session_options session = {
-      .command = &exec->line.command,
+      .command = &line.command,
       .terminal = exec->tty,
       .stdin_fd = STDIN_FILENO,
   };
@@ -101,6 +104,8 @@ static int run_running (const struct exec *exec, struct guest *guest, const stru
 
   if (exec->discard)
     return err_code (err, ERR_USAGE, "guest %s runs: --discard is for stopped guests", guest->name);
+  if (command_line_in (&exec->line, guest, &line, err) < 0)
+    return -err->code;
   if (session_run (exec->read_root, guest, info, &session, ret_status, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   if (exec->times)

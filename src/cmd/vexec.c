@@ -34,10 +34,10 @@ struct row {
 struct vexec {
   struct context *context;
   const struct command_options *options;
-  const struct bundle_command *command; /* borrowed */
-  struct names names;                   /* owned */
-  struct row *rows;                     /* owned */
-  struct outputs *outputs;              /* owned */
+  const struct command_line *line; /* borrowed */
+  struct names names;              /* owned */
+  struct row *rows;                /* owned */
+  struct outputs *outputs;         /* owned */
   size_t next;
   bool no_prefix;
   bool no_output;
@@ -75,9 +75,10 @@ static int run_stopped (const struct vexec *v, const char *name, int *ret_status
   autoroot struct vroot *root = NULL;
   autoguest struct guest *guest = NULL;
   autorunresult struct run_result result = {0};
-  autofree char *what = history_what ("exec", v->command->args);
+  autocommandline struct command_line line = {0};
+  autofree char *what = history_what ("exec", v->line->command.args);
   const struct history_note note = {.what = what};
-  struct run_options run = {.commands = v->command,
+  struct run_options run = {.commands = &line.command,
                             .command_count = 1,
                             .note = &note,
                             .keep_failed = v->keep_failed,
@@ -85,6 +86,7 @@ static int run_stopped (const struct vexec *v, const char *name, int *ret_status
 
   if (context_open_root (v->context, /* write= */ true, &root, err) < 0 ||
       guest_open (root, name, GUEST_LOCKED, &guest, err) < 0 ||
+      command_line_in (v->line, guest, &line, err) < 0 ||
       run_in_guest (root, guest, &run, &result, err) < 0)
     return -err->code;
   if (result.report.failed)
@@ -103,8 +105,9 @@ static int run (void *data, size_t job, struct err *err)
   autoroot struct vroot *root = NULL;
   autoguest struct guest *guest = NULL;
   autoliveinfo struct live_info info = {0};
+  autocommandline struct command_line line = {0};
   struct session_options session = {
-      .command = v->command,
+      .command = &line.command,
       .user = v->options->user,
       .stdin_fd = -1,
   };
@@ -112,6 +115,7 @@ static int run (void *data, size_t job, struct err *err)
 
   if (context_open_root (v->context, /* write= */ false, &root, err) < 0 ||
       guest_open (root, name, GUEST_PEEK, &guest, err) < 0 ||
+      command_line_in (v->line, guest, &line, err) < 0 ||
       live_info_read (root, guest, &info, err) < 0)
     return -err->code;
   if (info.state == LIVE_STARTING || info.state == LIVE_STOPPING)
@@ -331,7 +335,7 @@ int cmd_vexec (struct context *context, int argc, char **argv, struct err *err)
     return err_code (err, ERR_USAGE, "a command is expected after --; see --help");
   if (command_line_make (&options, argv + dashes, &line, err) < 0)
     return -err->code;
-  v.command = &line.command;
+  v.line = &line;
   for (int i = first; i < dashes - 1; i++)
     names_add (&selecting.selection.patterns, argv[i]);
   interrupt_install ();

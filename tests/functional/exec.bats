@@ -189,6 +189,19 @@ web1
 /" ]
 }
 
+@test "variables of the guest's settings are those of its commands; --env replaces them" {
+  vguest web1 set environment.LANG=de_DE.UTF-8 environment.http_proxy=http://proxy:3128 \
+    environment.A=guest
+  # shellcheck disable=SC2016
+  run vguest web1 exec -e A=mine -- sh -c 'echo "$LANG $http_proxy $A"'
+  assert_status 0
+  [ "$output" = "de_DE.UTF-8 http://proxy:3128 mine" ]
+  # shellcheck disable=SC2016
+  run vexec --no-prefix web1 -- sh -c 'echo "$LANG $A"'
+  assert_status 0
+  assert_contains "$output" "de_DE.UTF-8 guest"
+}
+
 @test "the container is bounded" {
   run vguest web1 exec -- cat /proc/self/status
   assert_status 0

@@ -203,6 +203,11 @@ more" ]
 web1
 /root
 ." ]
+  vguest web1 set environment.A=guest environment.LANG=de_DE.UTF-8
+  # shellcheck disable=SC2016
+  run vguest web1 exec -e A=mine -- sh -c 'echo "$LANG $A"'
+  [ "$output" = "de_DE.UTF-8 mine" ]
+  vguest web1 set environment.A= environment.LANG=
   run vguest web1 exec -C nowhere -- true
   assert_status 2
   # The container's own bounds hold for it, too.
