@@ -3,15 +3,17 @@
  *
  * --json prints, and keeps to:
  *   {"guests": [{"name", "problems": COUNT, "findings": [{"kind": "group" | "form" | "lost" |
- *    "set-id" | "stray-id", "problem": bool, "path", "group": number or null, "text"}]}]} */
-#include "cmd.h"
+ *    "set-id" | "stray-id", "problem": bool, "path", "group": number or null, "text"}]}]}
+ * and with --identity what check_identity.c says. */
+#include "check_identity.h"
 #include "view/check.h"
 #include <inttypes.h>
 
 static const char usage[] =
-    "Usage: vguest NAMES check\n"
+    "Usage: vguest NAMES check [--identity]\n"
     "Look over what guests show, without a lock, also while they run: hard links\n"
     "that are shared as groups, set-id files, and what a fold would not understand.\n"
+    "With --identity: ids, keys and seeds that another guest has as well.\n"
     "The exit status is 0 when there is nothing to mend, 3 when there is.\n";
 
 struct show {
@@ -99,7 +101,11 @@ static int check_all (struct context *context, struct vroot *root, const struct 
 
 int cmd_check (struct context *context, int argc, char **argv, struct err *err)
 {
-  const struct option_spec specs[] = {{NULL, 0, NULL, NULL, NULL, NULL, NULL}};
+  bool identity = false;
+  const struct option_spec specs[] = {
+      {"identity", 0, NULL, "ids and keys that another guest has as well", &identity, NULL, NULL},
+      {NULL, 0, NULL, NULL, NULL, NULL, NULL},
+  };
   autoroot struct vroot *root = NULL;
   autonames struct names names = {0};
   int first, dashes;
@@ -112,6 +118,8 @@ int cmd_check (struct context *context, int argc, char **argv, struct err *err)
   if (context_select (context, &names, err) < 0 ||
       context_open_root (context, /* write= */ false, &root, err) < 0)
     return -err->code;
+  if (identity)
+    return check_identity (context, root, &names, err);
   if (!context->json)
     return check_all (context, root, &names, NULL, err);
   autojson json_object *object = json_object_new_object ();

@@ -110,3 +110,33 @@ state () {
   vguest --json web1 check 2>/dev/null | jq -e '.guests[0] | .problems == 1 and
     ([.findings[] | select(.problem)] | .[0].kind == "form" and .[0].path == "/srv/odd")'
 }
+
+@test "check --identity finds what two guests have in common and should not" {
+  local guest
+  vguest --all check --identity
+  for guest in web1 web3; do
+    mkdir -p "$GUESTS/$guest/private/etc/ssh"
+    echo 0123456789abcdef0123456789abcdef >"$GUESTS/$guest/private/etc/machine-id"
+    echo "a key" >"$GUESTS/$guest/private/etc/ssh/ssh_host_rsa_key"
+    echo "not a secret" >"$GUESTS/$guest/private/etc/ssh/ssh_host_rsa_key.pub"
+  done
+  mkdir -p "$GUESTS/web2/private/etc" "$GUESTS/web3/private/var/lib/dbus"
+  # Not made yet, and so no id; the same one in two places of one guest is none of two guests.
+  echo uninitialized >"$GUESTS/web2/private/etc/machine-id"
+  cp "$GUESTS/web3/private/etc/machine-id" "$GUESTS/web3/private/var/lib/dbus/machine-id"
+  run vguest web1 check --identity
+  assert_status 3
+  assert_contains "$output" "machine-id         /etc/machine-id: the same in web[1,3]"
+  assert_contains "$output" "ssh-host-key       /etc/ssh/ssh_host_rsa_key: the same in web[1,3]"
+  assert_contains "$output" "2 values that should be a guest's own"
+  vguest --json web3 check --identity >"$T/json" || [ $? = 3 ]
+  [ "$(jq -c '[.shared[] | [.kind, (.guests | map(.name + .path))]]' "$T/json")" = \
+    '[["machine-id",["web1/etc/machine-id","web3/etc/machine-id","web3/var/lib/dbus/machine-id"]],["ssh-host-key",["web1/etc/ssh/ssh_host_rsa_key","web3/etc/ssh/ssh_host_rsa_key"]]]' ]
+  # Guests that are not concerned.
+  run vguest web2 check --identity
+  assert_status 0
+  [ -z "$output" ]
+  rm "$GUESTS/web3/private/etc/machine-id" "$GUESTS/web3/private/etc/ssh/ssh_host_rsa_key"
+  echo other >"$GUESTS/web3/private/var/lib/dbus/machine-id"
+  vguest --all check --identity
+}
