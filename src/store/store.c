@@ -184,23 +184,30 @@ static int load_fan (void *data, struct dirwalk_turn *turn, struct err *err)
   return ret < 0 ? err_wrap (err, "store/%s", turn->path) : 0;
 }
 
-/* Before there are other threads, or by the first of them. */
-static int load_inodes (struct store *store, struct err *err)
+/* Once. Asking how many processors there are reads a file. */
+static int load_fans (struct store *store, struct err *err)
 {
-  static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
   struct dirwalk walk = {
       .top_fd = store->fd,
       .threads = dirwalk_processors (LOAD_THREADS_MAX),
       .visit = load_fan,
       .data = store,
   };
+
+  if (dirwalk_run (&walk, err) < 0)
+    return -err->code;
+  return quarantine_note_inodes (store, &store->inodes, err);
+}
+
+/* Before there are other threads, or by the first of them. */
+static int load_inodes (struct store *store, struct err *err)
+{
+  static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
   int ret = 0;
 
   pthread_mutex_lock (&once);
   if (!store->inodes_loaded)
-    ret = dirwalk_run (&walk, err);
-  if (ret == 0 && !store->inodes_loaded)
-    ret = quarantine_note_inodes (store, &store->inodes, err);
+    ret = load_fans (store, err);
   if (ret == 0)
     store->inodes_loaded = true;
   pthread_mutex_unlock (&once);
