@@ -223,7 +223,8 @@ static void auto_goes_without_for_a_file (void **state)
   place->store->verity = VERITY_AUTO;
   for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
     autofree char *name = xasprintf ("file-%zu", i);
-    ANSWER (errors[i]);
+    const int error = errors[i];
+    ANSWER (error);
     shared (place, name, SHARE_PUBLISHED);
   }
   ANSWER (EBUSY, 0);
