@@ -132,11 +132,12 @@ static void show (const struct context *context, const struct vroot *root,
 {
   const struct view_object *object = found->is_dir ? NULL : view_objects_find (objects, found->ino);
   autofree char *store_path = NULL;
-  char hash[DIGEST_TEXT_SIZE] = "";
+  char hash[DIGEST_TEXT_SIZE] = "", slot[SLOT_NAME_SIZE];
 
   if (object) {
     digest_format (&object->id, hash);
-    store_path = xasprintf ("%s/store/%.2s/%s-%u", root->path, hash, hash + 2, object->slot);
+    slot_name (&object->id, object->slot, slot);
+    store_path = xasprintf ("%s/store/%.2s/%s", root->path, hash, slot);
   }
   if (context->json)
     add_json (found, object, hash, store_path, first);

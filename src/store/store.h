@@ -24,6 +24,18 @@ enum { STORE_LINKS_MAX = 60000 }; /* ext4 stops at 65000 */
 /* "verity" of vguest.conf: store/verity.h. */
 enum verity_mode { VERITY_OFF, VERITY_AUTO, VERITY_REQUIRE };
 
+/* Room for 62 digits, a dash, a number and NUL. */
+#define SLOT_NAME_SIZE 80
+
+/* The file name of an object below its fan-out directory. */
+void slot_name (const struct digest *id, unsigned slot, char *name);
+
+/* What the name of an object says; @fan is that of its directory. False for other names. */
+bool slot_parse (const char *fan, const char *name, struct digest *ret_id, unsigned *ret_slot);
+
+/* Is it the name of a fan-out directory? */
+bool fan_is_name (const char *name);
+
 struct store {
   int fd;                /* owned: store/ */
   struct hasher *hasher; /* owned; for one thread at a time */

@@ -16,18 +16,6 @@ struct store_locks {
 /* gc leaves gaps among the slots of an object: so many missing ones in a row are looked over. */
 enum { STORE_GAP_MAX = 8 };
 
-/* Room for 62 digits, a dash, a number and NUL. */
-#define SLOT_NAME_SIZE 80
-
-/* The file name of an object below its fan-out directory. */
-void slot_name (const struct digest *id, unsigned slot, char *name);
-
-/* What the name of an object says; @fan is that of its directory. False for other names. */
-bool slot_parse (const char *fan, const char *name, struct digest *ret_id, unsigned *ret_slot);
-
-/* Is it the name of a fan-out directory? */
-bool fan_is_name (const char *name);
-
 /* The descriptor of the fan-out directory of @id, made when missing. Borrowed. Negative on
  * errors. */
 int store_fan (struct store *store, const struct digest *id, struct err *err);

@@ -2,9 +2,8 @@
 #include "objects.h"
 #include "util/dirread.h"
 #include "util/fd.h"
-#include "util/strbuf.h"
 
-enum { HEX_DIGITS = DIGEST_TEXT_SIZE - 1, FANS = 256 };
+enum { FANS = 256 };
 
 void view_objects_release (struct view_objects *objects)
 {
@@ -18,21 +17,6 @@ const struct view_object *view_objects_find (const struct view_objects *objects,
   const uint64_t *at = u64table_get (&objects->index, ino);
 
   return at ? &objects->items[*at] : NULL;
-}
-
-/* "<62 digits>-<slot>" in the directory @fan. */
-static bool parse (const char *fan, const char *name, struct view_object *ret_object)
-{
-  char text[DIGEST_TEXT_SIZE];
-  const char *dash = strchr (name, '-');
-  char *end;
-
-  if (!dash || dash - name != HEX_DIGITS - 2 || dash[1] < '0' || dash[1] > '9')
-    return false;
-  snprintf (text, sizeof text, "%s%.*s", fan, HEX_DIGITS - 2, name);
-  unsigned long slot = strtoul (dash + 1, &end, 10);
-  ret_object->slot = (unsigned) slot;
-  return !*end && slot <= UINT32_MAX && digest_parse (text, &ret_object->id);
 }
 
 static void add (struct view_objects *objects, uint64_t ino, const struct view_object *object)
@@ -57,7 +41,7 @@ static int load_fan (struct store *store, const char *fan, const struct u64table
     return errno == ENOENT ? 0 : err_errno (err, "open store/%s", fan);
   dirread_start (fd, &dirread);
   while ((more = dirread_next (&dirread, &entry, err)) > 0)
-    if ((!wanted || u64table_has (wanted, entry.ino)) && parse (fan, entry.name, &object))
+    if (u64table_has (wanted, entry.ino) && slot_parse (fan, entry.name, &object.id, &object.slot))
       add (objects, entry.ino, &object);
   return more < 0 ? err_wrap (err, "store/%s", fan) : 0;
 }
@@ -67,8 +51,7 @@ int view_objects_load (struct store *store, const struct u64table *wanted,
 {
   autoviewobjects struct view_objects objects = {0};
 
-  for (unsigned i = 0; i < FANS && !(wanted && objects.count == wanted->count + wanted->has_zero);
-       i++) {
+  for (unsigned i = 0; i < FANS && objects.count < wanted->count + wanted->has_zero; i++) {
     char fan[3];
 
     snprintf (fan, sizeof fan, "%02x", i & 0xff);

@@ -18,8 +18,7 @@ struct view_objects {
 void view_objects_release (struct view_objects *objects);
 #define autoviewobjects __attribute__ ((cleanup (view_objects_release)))
 
-/* Reads the directories of the store, no stat: @wanted are the inodes that are looked for, NULL:
- * all. */
+/* Reads the directories of the store, no stat, until the inodes @wanted are found. */
 int view_objects_load (struct store *store, const struct u64table *wanted,
                        struct view_objects *ret_objects, struct err *err);
 
