@@ -20,7 +20,7 @@ int guest_settle_run (struct vroot *root, struct guest *guest, struct unify_repo
       guest_settle (root, guest, &policy, NULL, report, err) < 0)
     return -err->code;
   /* What the kernel noted at the top of the layer (uuid, impure) says nothing without a mount. */
-  if (layer_strip (guest->fd, "private", /* keep_flags= */ true, err) < 0)
+  if (layer_strip (-1, guest->fd, "private", /* keep_flags= */ true, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   /* When a crash brings the mark back, a clean layer is looked over once more. */
   if (unlinkat (guest->fd, GUEST_RAN, 0) < 0 && errno != ENOENT)

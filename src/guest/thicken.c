@@ -19,7 +19,7 @@ int thicken_recover (struct guest *guest, struct err *err)
   /* The mark goes last: it is what says that the link means nothing. */
   if (fsync (guest->fd) < 0)
     return err_errno (err, "sync guests/%s", guest->name);
-  if (layer_strip (guest->fd, "tree", /* keep_flags= */ false, err) < 0)
+  if (layer_strip (-1, guest->fd, "tree", /* keep_flags= */ false, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   return 0;
 }

@@ -140,18 +140,12 @@ static int set_metadata (struct apply *apply, const struct journal_step *step, s
 static int clear_marks (struct apply *apply, struct err *err)
 {
   int dir = current_dir (apply, UPPER, err);
-  autoxattrs struct xattrs xattrs = {0};
 
-  if (dir == -ENOENT)
-    return 0;
-  if (dir < 0 || xattrs_read (dir, -1, NULL, /* with_overlay= */ true, &xattrs, err) < 0)
-    return -err->code;
-  for (size_t i = 0; i < xattrs.count; i++)
-    if (xattr_is_overlay (xattrs.items[i].name) &&
-        strcmp (xattrs.items[i].name, LAYER_PROTATTR) != 0 &&
-        fremovexattr (dir, xattrs.items[i].name) < 0 && errno != ENODATA)
-      return err_errno (err, "remove %s from /%s", xattrs.items[i].name, apply->path);
-  return 0;
+  if (dir < 0)
+    return dir == -ENOENT ? 0 : dir;
+  return layer_strip (dir, -1, NULL, /* keep_flags= */ true, err) < 0
+             ? err_wrap (err, "/%s", apply->path)
+             : 0;
 }
 
 static int unlink_upper (struct apply *apply, const struct journal_step *step, struct err *err)

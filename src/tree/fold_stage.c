@@ -74,7 +74,7 @@ int plan_source (struct plan *plan, struct level *level, const char *name,
     /* origin and the like say nothing about what the guest sees. The protection flags do, and only
      * a private layer can keep them. */
     if (entry->has_forms && !plan_is_as_is (plan, entry->st.st_ino) &&
-        layer_strip (level->upper, name, /* keep_flags= */ entry->protattr, err) < 0) {
+        layer_strip (-1, level->upper, name, /* keep_flags= */ entry->protattr, err) < 0) {
       free (source.name);
       return -err->code;
     }

@@ -82,20 +82,23 @@ int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_ent
   return 0;
 }
 
-int layer_strip (int dir_fd, const char *name, bool keep_flags, struct err *err)
+int layer_strip (int fd, int dir_fd, const char *name, bool keep_flags, struct err *err)
 {
   autoxattrs struct xattrs xattrs = {0};
 
-  if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
+  if (xattrs_read (fd, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
     return -err->code;
-  if (!xattrs.count)
-    return 0;
-  autofree char *path = fd_proc_path (dir_fd, name);
-  for (size_t i = 0; i < xattrs.count; i++)
-    if (xattr_is_overlay (xattrs.items[i].name) &&
-        !(keep_flags && strcmp (xattrs.items[i].name, LAYER_PROTATTR) == 0) &&
-        lremovexattr (path, xattrs.items[i].name) < 0 && errno != ENODATA)
-      return err_errno (err, "remove %s from %s", xattrs.items[i].name, name);
+  autofree char *path = fd < 0 && xattrs.count ? fd_proc_path (dir_fd, name) : NULL;
+  for (size_t i = 0; i < xattrs.count; i++) {
+    const char *attribute = xattrs.items[i].name;
+
+    if (!xattr_is_overlay (attribute) || (keep_flags && strcmp (attribute, LAYER_PROTATTR) == 0))
+      continue;
+    if ((path ? lremovexattr (path, attribute) : fremovexattr (fd, attribute)) < 0 &&
+        errno != ENODATA)
+      return path ? err_errno (err, "remove %s from %s", attribute, name)
+                  : err_errno (err, "remove %s", attribute);
+  }
   return 0;
 }
 

@@ -42,7 +42,7 @@ static int merge_entry (int from_fd, const char *name, unsigned char type, int t
     return -err->code;
   if (whiteout)
     return fd_remove_tree (to_fd, name, err);
-  if (opaque && layer_strip (from_fd, name, /* keep_flags= */ false, err) < 0)
+  if (opaque && layer_strip (-1, from_fd, name, /* keep_flags= */ false, err) < 0)
     return -err->code;
   if (fd_rename (from_fd, name, to_fd, name, RENAME_NOREPLACE) == 0)
     return 0;
