@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "place.h"
+#include "lib/scratch.h"
 #include "util/fd.h"
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -15,12 +16,11 @@ static int setup_mode (void **state, bool commit)
 {
   static const char *const dirs[] = {"tree", "private", "txn", "txn/upper", NULL};
   struct place *place = xcalloc (1, sizeof *place);
-  const char *tmp = getenv ("TMPDIR") ? getenv ("TMPDIR") : "/tmp";
 
   *state = place;
   place->commit = commit;
-  place->path = xasprintf ("%s/vguest-test.XXXXXX", tmp);
-  if (!mkdtemp (place->path))
+  place->path = scratch_make (NULL);
+  if (!place->path)
     return -1;
   place->fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   for (const char *const *dir = dirs; *dir; dir++)
@@ -42,13 +42,9 @@ int setup_in_place (void **state)
 int teardown (void **state)
 {
   struct place *place = *state;
-  autoerr struct err err = {0};
 
   close (place->fd);
-  char *slash = strrchr (place->path, '/');
-  *slash = '\0';
-  autoclose int tmp_fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int ret = fd_remove_tree (tmp_fd, slash + 1, &err);
+  int ret = scratch_remove (place->path);
   rules_release (&place->rules);
   free (place->path);
   free (place);

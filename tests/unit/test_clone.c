@@ -2,6 +2,7 @@
 /* Several clones at once, and clones where no links can be made. */
 #include "test.h"
 #include "tree/clone.h"
+#include "lib/scratch.h"
 #include "util/fd.h"
 
 enum { TARGETS = 3, FILES = 3000 };
@@ -12,33 +13,12 @@ struct place {
   struct store *store;
 };
 
-/* Removes the directory at @path with all that is in it. */
-static int remove_directory (char *path)
-{
-  char *slash = strrchr (path, '/');
-  autoerr struct err err = {0};
-
-  *slash = '\0';
-  autoclose int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return fd_remove_tree (fd, slash + 1, &err);
-}
-
-static char *new_directory (const char *where)
-{
-  char *path = xasprintf ("%s/vguest-test.XXXXXX", where);
-
-  if (mkdtemp (path))
-    return path;
-  free (path);
-  return NULL;
-}
-
 static int setup (void **state)
 {
   struct place *place = xcalloc (1, sizeof *place);
   autoerr struct err err = {0};
 
-  place->path = new_directory (getenv ("TMPDIR") ? getenv ("TMPDIR") : "/tmp");
+  place->path = scratch_make (NULL);
   *state = place;
   if (!place->path)
     return -1;
@@ -52,7 +32,7 @@ static int teardown (void **state)
 
   store_close (place->store);
   close (place->fd);
-  int ret = remove_directory (place->path);
+  int ret = scratch_remove (place->path);
   free (place->path);
   free (place);
   return ret;
@@ -177,7 +157,7 @@ static void one_that_fails_leaves_the_others (void **state)
 static void what_cannot_be_linked_is_copied (void **state)
 {
   struct place *place = *state;
-  autofree char *path = new_directory ("/dev/shm");
+  autofree char *path = scratch_make ("/dev/shm");
   autoerr struct err err = {0};
   struct targets targets;
 
@@ -185,7 +165,7 @@ static void what_cannot_be_linked_is_copied (void **state)
     skip (); /* no other file system */
   autoclose int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (stat_of (fd, ".").st_dev == stat_of (place->fd, ".").st_dev) {
-    assert_int_equal (remove_directory (path), 0);
+    assert_int_equal (scratch_remove (path), 0);
     skip ();
   }
   autoclose int source = make_source (place->fd);
@@ -197,7 +177,7 @@ static void what_cannot_be_linked_is_copied (void **state)
     assert_int_equal (stat_of (targets.items[i].to_fd, "a").st_nlink, 4); /* one is temporary */
   }
   release_targets (&targets);
-  assert_int_equal (remove_directory (path), 0);
+  assert_int_equal (scratch_remove (path), 0);
   if (ret < 0)
     fail_msg ("%s", err_text (&err));
 }

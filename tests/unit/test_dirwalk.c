@@ -3,6 +3,7 @@
 #include "test.h"
 #include "util/dirread.h"
 #include "util/dirwalk.h"
+#include "lib/scratch.h"
 #include "util/fd.h"
 #include <pthread.h>
 #include <sys/resource.h>
@@ -17,31 +18,17 @@ struct visits {
   unsigned fail_at; /* the visit that fails, from 1 */
 };
 
-/* Removes the directory at @path with all that is in it. */
-static int remove_directory (char *path)
-{
-  char *slash = strrchr (path, '/');
-  autoerr struct err err = {0};
-
-  *slash = '\0';
-  autoclose int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return fd_remove_tree (fd, slash + 1, &err);
-}
-
 static int setup (void **state)
 {
-  const char *tmp = getenv ("TMPDIR") ? getenv ("TMPDIR") : "/tmp";
-  char *path = xasprintf ("%s/vguest-test.XXXXXX", tmp);
-
-  *state = path;
-  return mkdtemp (path) ? 0 : -1;
+  *state = scratch_make (NULL);
+  return *state ? 0 : -1;
 }
 
 static int teardown (void **state)
 {
   autofree char *path = *state;
 
-  return remove_directory (path);
+  return scratch_remove (path);
 }
 
 static int count (void *data, struct dirwalk_turn *turn, struct err *err)

@@ -3,6 +3,7 @@
 #include "test.h"
 #include "store/store.h"
 #include "tree/clone.h"
+#include "lib/scratch.h"
 #include "util/fd.h"
 
 enum { LINKS_TRIED = 65001 };
@@ -25,11 +26,10 @@ static int make_dir (int dir_fd, const char *name)
 static int setup (void **state)
 {
   struct place *place = xcalloc (1, sizeof *place);
-  const char *tmp = getenv ("TMPDIR") ? getenv ("TMPDIR") : "/tmp";
   autoerr struct err err = {0};
 
-  place->path = xasprintf ("%s/vguest-test.XXXXXX", tmp);
-  if (!mkdtemp (place->path))
+  place->path = scratch_make (NULL);
+  if (!place->path)
     return -1;
   place->fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   place->temp_fd = make_dir (place->fd, "temp");
@@ -40,15 +40,11 @@ static int setup (void **state)
 static int teardown (void **state)
 {
   struct place *place = *state;
-  autoerr struct err err = {0};
 
   store_close (place->store);
   close (place->temp_fd);
   close (place->fd);
-  char *slash = strrchr (place->path, '/');
-  *slash = '\0';
-  autoclose int tmp_fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int ret = fd_remove_tree (tmp_fd, slash + 1, &err);
+  int ret = scratch_remove (place->path);
   free (place->path);
   free (place);
   return ret;

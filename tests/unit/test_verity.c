@@ -4,6 +4,7 @@
 #include "test.h"
 #include "store/verify.h"
 #include "store/verity.h"
+#include "lib/scratch.h"
 #include "util/fd.h"
 #include <linux/fsverity.h>
 #include <sys/uio.h>
@@ -91,12 +92,11 @@ struct place {
 static int setup (void **state)
 {
   struct place *place = xcalloc (1, sizeof *place);
-  const char *tmp = getenv ("TMPDIR") ? getenv ("TMPDIR") : "/tmp";
   autoerr struct err err = {0};
 
   bad_inode = 0;
-  place->path = xasprintf ("%s/vguest-test.XXXXXX", tmp);
-  if (!mkdtemp (place->path))
+  place->path = scratch_make (NULL);
+  if (!place->path)
     return -1;
   place->fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   *state = place;
@@ -106,15 +106,11 @@ static int setup (void **state)
 static int teardown (void **state)
 {
   struct place *place = *state;
-  autoerr struct err err = {0};
 
   store_close (place->store);
   u64table_release (&place->inodes);
   close (place->fd);
-  char *slash = strrchr (place->path, '/');
-  *slash = '\0';
-  autoclose int tmp_fd = open (place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int ret = fd_remove_tree (tmp_fd, slash + 1, &err);
+  int ret = scratch_remove (place->path);
   free (place->path);
   free (place);
   return ret;
