@@ -86,10 +86,17 @@ char *strbuf_steal (struct strbuf *sb)
 
 size_t strbuf_push_name (struct strbuf *sb, const char *name)
 {
+  if (sb->len)
+    return strbuf_push_below (sb, name);
+  strbuf_adds (sb, name);
+  return 0;
+}
+
+size_t strbuf_push_below (struct strbuf *sb, const char *name)
+{
   size_t before = sb->len;
 
-  if (before)
-    strbuf_add (sb, "/", 1);
+  strbuf_add (sb, "/", 1);
   strbuf_adds (sb, name);
   return before;
 }

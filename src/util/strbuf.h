@@ -45,4 +45,7 @@ char *strbuf_steal (struct strbuf *sb);
  * strbuf_truncate when the walk leaves NAME. For messages and rules, not for opening files. */
 size_t strbuf_push_name (struct strbuf *sb, const char *name);
 
+/* The same for paths from a root: always "/NAME". */
+size_t strbuf_push_below (struct strbuf *sb, const char *name);
+
 #endif

@@ -156,10 +156,8 @@ static int walk (struct check *check, const struct view_dir *dir, const struct r
   if (view_read (dir, &list, err) < 0)
     return -err->code;
   for (size_t i = 0; ret == 0 && i < list.count; i++) {
-    size_t len = check->path.len;
+    size_t len = strbuf_push_below (&check->path, list.items[i].name);
 
-    strbuf_adds (&check->path, "/");
-    strbuf_adds (&check->path, list.items[i].name);
     ret = check_entry (check, dir, &list.items[i], state, err);
     strbuf_truncate (&check->path, len);
   }

@@ -25,15 +25,6 @@ static int report (struct diff *diff, unsigned what, const struct stat *old_st,
   return diff->visit (diff->data, &change, err);
 }
 
-static size_t enter (struct diff *diff, const char *name)
-{
-  size_t len = diff->path.len;
-
-  strbuf_adds (&diff->path, "/");
-  strbuf_adds (&diff->path, name);
-  return len;
-}
-
 /* What went away while it was read is as if it had not been there. */
 static int forgive (int ret, struct err *err)
 {
@@ -56,7 +47,7 @@ static int whole_dir (struct diff *diff, const struct view_dir *top, const struc
   if (view_child (top, dir, entry, &child, err) < 0 || view_read (&child, &list, err) < 0)
     return forgive (-err->code, err);
   for (size_t i = 0; ret == 0 && i < list.count; i++) {
-    size_t len = enter (diff, list.items[i].name);
+    size_t len = strbuf_push_below (&diff->path, list.items[i].name);
 
     ret = whole (diff, top, &child, &list.items[i], what, err);
     strbuf_truncate (&diff->path, len);
@@ -130,7 +121,7 @@ static bool same_dir (const struct view_dir *a, const struct view_dir *b)
 static int step_one (struct diff *diff, const struct view_dir *top, const struct view_dir *dir,
                      const struct view_entry *entry, unsigned what, struct err *err)
 {
-  size_t len = enter (diff, entry->name);
+  size_t len = strbuf_push_below (&diff->path, entry->name);
   int ret = whole (diff, top, dir, entry, what, err);
 
   strbuf_truncate (&diff->path, len);
@@ -139,7 +130,7 @@ static int step_one (struct diff *diff, const struct view_dir *top, const struct
 
 static int step_both (struct diff *diff, const struct diff_pair *pair, struct err *err)
 {
-  size_t len = enter (diff, pair->old_entry->name);
+  size_t len = strbuf_push_below (&diff->path, pair->old_entry->name);
   int ret = both (diff, pair, err);
 
   strbuf_truncate (&diff->path, len);

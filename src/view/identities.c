@@ -72,8 +72,10 @@ static int read_value (const struct view_dir *top, const struct view_dir *dir,
   }
   if (says_nothing (bytes, len))
     return 0;
-  identities->items =
-      xreallocarray (identities->items, identities->count + 1, sizeof *identities->items);
+  if ((identities->count & (identities->count - 1)) == 0)
+    identities->items =
+        xreallocarray (identities->items, identities->count ? identities->count * 2 : 1,
+                       sizeof *identities->items);
   identities->items[identities->count++] = (struct identity_value){
       .guest = guest,
       .kind = places[place].kind,

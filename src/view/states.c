@@ -91,10 +91,8 @@ static int walk_dir (struct walk *walk, const struct view_dir *dir, const struct
   if (view_read (dir, &list, err) < 0)
     return -err->code;
   for (size_t i = 0; ret == 0 && i < list.count; i++) {
-    size_t len = walk->path.len;
+    size_t len = strbuf_push_below (&walk->path, list.items[i].name);
 
-    strbuf_adds (&walk->path, "/");
-    strbuf_adds (&walk->path, list.items[i].name);
     ret = walk_entry (walk, dir, since, &list.items[i], err);
     strbuf_truncate (&walk->path, len);
     if (ret == -ENOENT) {
@@ -130,8 +128,7 @@ static int since_above (struct walk *walk, const char *path, struct since *ret_s
       }
       free (last);
       last = xstrndup (path, len);
-      strbuf_adds (&walk->path, "/");
-      strbuf_adds (&walk->path, last);
+      strbuf_push_below (&walk->path, last);
     }
     path += len;
     path += *path == '/';
