@@ -273,8 +273,13 @@ static bool is_known (const char *known, const struct checksum *digest)
 struct known {
   const char *top;
   const char *manifest;
-  bool index; /* the two are not the same */
 };
+
+/* Was it an index that was found? */
+static bool was_index (const struct known *known)
+{
+  return known->top && known->manifest && strcmp (known->top, known->manifest) != 0;
+}
 
 /* What a tag names now. An index changes with the image of each machine: what counts is the
  * manifest behind it, which then comes out as @ret_top, known as it is. */
@@ -296,13 +301,13 @@ static int ask_registry (const struct oci_source *oci, const struct known *known
   if (ret < 0 && ret != -EOPNOTSUPP)
     return ret;
   *ret_top = top;
-  if (ret == 0 && (is_known (known->top, &top) || !known->index))
+  if (ret == 0 && (is_known (known->top, &top) || !was_index (known)))
     return 0;
   err_release (err);
   if (registry_manifest (&session.registry, oci->ref.tag, ret == 0 ? &top : &none, &text, &len,
                          ret_top, err) < 0)
     return -err->code;
-  if (!known->index)
+  if (!was_index (known))
     return 0;
   if (image_find_manifest (text, len, ret_top, &oci->platform, &manifest, err) < 0)
     return -err->code;
@@ -343,7 +348,6 @@ static int probe (const void *data, json_object *version, struct freshness *ret_
   if (version && (json_get_string (version, "digest", NULL, &known.top, err) < 0 ||
                   json_get_string (version, "manifest", NULL, &known.manifest, err) < 0))
     return -err->code;
-  known.index = known.top && known.manifest && strcmp (known.top, known.manifest) != 0;
   if ((oci->ref.transport == IMAGE_REGISTRY ? ask_registry (oci, &known, &top, err)
                                             : ask_index (oci, &top, err)) < 0)
     return -err->code;
