@@ -17,9 +17,8 @@ static const char usage[] =
     "The exit status is 0 when there is nothing to mend, 3 when there is.\n";
 
 struct show {
-  struct context *context; /* borrowed */
-  json_object *findings;   /* borrowed; with --json */
-  size_t problems;         /* of the guest that is looked over */
+  json_object *findings; /* borrowed; with --json */
+  size_t problems;       /* of the guest that is looked over */
 };
 
 static void print_finding (const struct check_finding *finding)
@@ -55,31 +54,30 @@ static int check_one (struct show *show, struct vroot *root, const char *name, j
                       bool several, struct err *err)
 {
   autoguest struct guest *guest = NULL;
+  json_object *object = NULL;
 
-  show->problems = 0;
-  show->findings = NULL;
+  *show = (struct show){0};
   if (guest_open (root, name, GUEST_PEEK, &guest, err) < 0)
     return -err->code;
   if (guests) {
-    json_object *object = json_object_new_object ();
-
+    object = json_object_new_object ();
     show->findings = json_object_new_array ();
     json_set_string (object, "name", name);
     json_put (object, "findings", show->findings);
     json_append (guests, object);
-    int ret = check_guest (guest, take_finding, show, err);
-    json_set_int (object, "problems", (int64_t) show->problems);
-    return ret < 0 ? err_wrap (err, "guest %s", name) : 0;
-  }
-  if (several)
+  } else if (several) {
     printf ("%s:\n", name);
-  return check_guest (guest, take_finding, show, err) < 0 ? err_wrap (err, "guest %s", name) : 0;
+  }
+  int ret = check_guest (guest, take_finding, show, err);
+  if (object)
+    json_set_int (object, "problems", (int64_t) show->problems);
+  return ret < 0 ? err_wrap (err, "guest %s", name) : 0;
 }
 
-static int check_all (struct context *context, struct vroot *root, const struct names *names,
-                      json_object *guests, struct err *err)
+static int check_all (struct vroot *root, const struct names *names, json_object *guests,
+                      struct err *err)
 {
-  struct show show = {.context = context};
+  struct show show;
   size_t failed = 0;
 
   for (size_t i = 0; i < names->count; i++) {
@@ -108,24 +106,20 @@ int cmd_check (struct context *context, int argc, char **argv, struct err *err)
   };
   autoroot struct vroot *root = NULL;
   autonames struct names names = {0};
-  int first, dashes;
 
-  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
+  if (options_parse_only (context, specs, usage, argc, argv, err) < 0)
     return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   if (context_select (context, &names, err) < 0 ||
       context_open_root (context, /* write= */ false, &root, err) < 0)
     return -err->code;
   if (identity)
     return check_identity (context, root, &names, err);
   if (!context->json)
-    return check_all (context, root, &names, NULL, err);
+    return check_all (root, &names, NULL, err);
   autojson json_object *object = json_object_new_object ();
   json_object *guests = json_object_new_array ();
   json_put (object, "guests", guests);
-  int ret = check_all (context, root, &names, guests, err);
+  int ret = check_all (root, &names, guests, err);
   print_json (object);
   return ret;
 }

@@ -54,6 +54,10 @@ int options_parse (struct context *context, const struct option_spec *specs, boo
                    const char *usage, int argc, char **argv, int *ret_first, int *ret_dashes,
                    struct err *err);
 
+/* The same for what takes options alone: ERR_USAGE for any other word. */
+int options_parse_only (struct context *context, const struct option_spec *specs, const char *usage,
+                        int argc, char **argv, struct err *err);
+
 /* Opens the root as the context says; progress and lock messages go to stderr. */
 int context_open_root (const struct context *context, bool write, struct vroot **ret_root,
                        struct err *err);

@@ -17,16 +17,6 @@ void command_line_release (struct command_line *line)
   *line = (struct command_line){0};
 }
 
-static bool has_variable (const struct names *env, const char *variable)
-{
-  size_t len = strcspn (variable, "=") + 1;
-
-  for (size_t i = 0; i < env->count; i++)
-    if (strncmp (env->items[i], variable, len) == 0)
-      return true;
-  return false;
-}
-
 static int check_env (const struct names *env, struct err *err)
 {
   for (size_t i = 0; i < env->count; i++) {
@@ -48,10 +38,10 @@ static void fill_env (struct command_line *line, const struct names *own)
                                   options->user ? NULL : "HOME=/root", NULL};
 
   for (const char *const *variable = defaults; *variable; variable++)
-    if (!has_variable (&options->env, *variable) && !has_variable (own, *variable))
+    if (!environment_has (&options->env, *variable) && !environment_has (own, *variable))
       names_add (&line->env, *variable);
   for (size_t i = 0; i < own->count; i++)
-    if (!has_variable (&options->env, own->items[i]))
+    if (!environment_has (&options->env, own->items[i]))
       names_add (&line->env, own->items[i]);
   for (size_t i = 0; i < options->env.count; i++)
     names_add (&line->env, options->env.items[i]);

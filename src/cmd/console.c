@@ -17,14 +17,10 @@ int cmd_console (struct context *context, int argc, char **argv, struct err *err
   autoguest struct guest *guest = NULL;
   autoliveinfo struct live_info info = {0};
   autonames struct names names = {0};
-  int first = 0, dashes = 0;
   bool detached;
 
-  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
+  if (options_parse_only (context, specs, usage, argc, argv, err) < 0)
     return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   if (context_select_one (context, &names, err) < 0)
     return -err->code;
   const char *name = names.items[0];

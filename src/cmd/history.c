@@ -208,13 +208,9 @@ int cmd_history (struct context *context, int argc, char **argv, struct err *err
   };
   autoroot struct vroot *root = NULL;
   autonames struct names names = {0};
-  int first, dashes;
 
-  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
+  if (options_parse_only (context, specs, usage, argc, argv, err) < 0)
     return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   if (context_select (context, &names, err) < 0 ||
       context_open_root (context, /* write= */ show.drop_undo || show.drop_failed, &root, err) < 0)
     return -err->code;

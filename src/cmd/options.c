@@ -188,3 +188,14 @@ int options_parse (struct context *context, const struct option_spec *specs, boo
   *ret_dashes = dashes < argc ? dashes + 1 : argc;
   return 0;
 }
+
+int options_parse_only (struct context *context, const struct option_spec *specs, const char *usage,
+                        int argc, char **argv, struct err *err)
+{
+  int first = argc, dashes = argc;
+
+  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
+                     err) < 0)
+    return -err->code;
+  return first < argc ? err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]) : 0;
+}

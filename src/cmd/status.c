@@ -68,13 +68,9 @@ static int no_arguments (struct context *context, const char *usage, int argc, c
                          struct err *err)
 {
   static const struct option_spec none[] = {{NULL, 0, NULL, NULL, NULL, NULL, NULL}};
-  int first, dashes;
 
-  if (options_parse (context, none, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
+  if (options_parse_only (context, none, usage, argc, argv, err) < 0)
     return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   return 0;
 }
 

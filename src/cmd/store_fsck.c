@@ -42,13 +42,9 @@ static int parse (struct context *context, int argc, char **argv, struct fsck_op
       {"jobs", 'j', "N", "threads; as many as processors", NULL, &jobs, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
-  int first, dashes;
 
-  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
+  if (options_parse_only (context, specs, usage, argc, argv, err) < 0)
     return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   return parse_jobs (jobs, &options->jobs, err);
 }
 

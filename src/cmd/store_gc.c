@@ -55,13 +55,9 @@ int cmd_store_gc (struct context *context, int argc, char **argv, struct err *er
   };
   autoroot struct vroot *root = NULL;
   struct gc_result result = {0};
-  int first, dashes;
 
-  if (options_parse (context, specs, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
+  if (options_parse_only (context, specs, usage, argc, argv, err) < 0)
     return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   interrupt_install ();
   /* Opened for reading: opening for writing would collect already, and not tell. */
   if (context_open_root (context, /* write= */ false, &root, err) < 0)

@@ -99,13 +99,9 @@ int cmd_thicken (struct context *context, int argc, char **argv, struct err *err
   static const struct option_spec none[] = {{NULL, 0, NULL, NULL, NULL, NULL, NULL}};
   autoroot struct vroot *root = NULL;
   autonames struct names names = {0};
-  int first, dashes;
 
-  if (options_parse (context, none, /* stop_early= */ false, usage, argc, argv, &first, &dashes,
-                     err) < 0)
+  if (options_parse_only (context, none, usage, argc, argv, err) < 0)
     return -err->code;
-  if (first < argc)
-    return err_code (err, ERR_USAGE, "unexpected argument \"%s\"", argv[first]);
   if (context_select (context, &names, err) < 0 ||
       context_open_root (context, /* write= */ true, &root, err) < 0)
     return -err->code;

@@ -33,7 +33,6 @@ struct row {
 
 struct vexec {
   struct context *context;
-  const struct command_options *options;
   const struct command_line *line; /* borrowed */
   struct names names;              /* owned */
   struct row *rows;                /* owned */
@@ -108,23 +107,21 @@ static int run (void *data, size_t job, struct err *err)
   autocommandline struct command_line line = {0};
   struct session_options session = {
       .command = &line.command,
-      .user = v->options->user,
       .stdin_fd = -1,
   };
   int status = 0, ret;
 
   if (context_open_root (v->context, /* write= */ false, &root, err) < 0 ||
       guest_open (root, name, GUEST_PEEK, &guest, err) < 0 ||
-      command_line_in (v->line, guest, &line, err) < 0 ||
       live_info_read (root, guest, &info, err) < 0)
     return -err->code;
   if (info.state == LIVE_STARTING || info.state == LIVE_STOPPING)
     return err_code (err, EBUSY, "the guest is %s",
                      info.state == LIVE_STARTING ? "starting" : "stopping");
-  if (info.state == LIVE_RUNNING)
-    ret = session_run (root, guest, &info, &session, &status, err);
-  else
+  if (info.state != LIVE_RUNNING)
     ret = run_stopped (v, name, &status, err);
+  else if ((ret = command_line_in (v->line, guest, &line, err)) == 0)
+    ret = session_run (root, guest, &info, &session, &status, err);
   return ret < 0 ? ret : status;
 }
 
@@ -311,7 +308,7 @@ int cmd_vexec (struct context *context, int argc, char **argv, struct err *err)
   autoselecting struct selecting selecting = {0};
   autocommandoptions struct command_options options = {0};
   autocommandline struct command_line line = {0};
-  autovexec struct vexec v = {.context = context, .options = &options};
+  autovexec struct vexec v = {.context = context};
   const char *jobs_text = NULL;
   const struct option_spec specs[] = {
       SELECTING_OPTIONS (&selecting),

@@ -99,6 +99,9 @@ struct settings {
 void settings_release (struct settings *settings);
 #define autosettings __attribute__ ((cleanup (settings_release)))
 
+/* Does @environment, a list of NAME=VALUE, set the variable that @variable sets ("NAME=…")? */
+bool environment_has (const struct names *environment, const char *variable);
+
 /* Checks all of @config (config.json of the guest @name) and takes it apart. ERR_USAGE names the
  * key, what is wrong and, for unknown keys, the nearest known one. */
 int settings_parse (json_object *config, const char *name, struct settings *ret_settings,

@@ -191,6 +191,16 @@ static int take_variable (const char *key, const char *text, struct settings *se
   return 0;
 }
 
+bool environment_has (const struct names *environment, const char *variable)
+{
+  size_t len = strcspn (variable, "=") + 1;
+
+  for (size_t i = 0; i < environment->count; i++)
+    if (strncmp (environment->items[i], variable, len) == 0)
+      return true;
+  return false;
+}
+
 int parse_environment (const struct setting *setting, json_object *value, struct settings *settings,
                        struct err *err)
 {

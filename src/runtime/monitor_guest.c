@@ -79,15 +79,9 @@ static void fill_env (const struct monitor *m, const char **env)
   };
   size_t n = 0;
 
-  for (const char *const *variable = defaults; *variable; variable++) {
-    size_t len = strcspn (*variable, "=") + 1;
-    bool replaced = false;
-
-    for (size_t i = 0; i < own->count; i++)
-      replaced |= strncmp (own->items[i], *variable, len) == 0;
-    if (!replaced)
+  for (const char *const *variable = defaults; *variable; variable++)
+    if (!environment_has (own, *variable))
       env[n++] = *variable;
-  }
   for (size_t i = 0; i < own->count; i++)
     env[n++] = own->items[i];
   env[n] = NULL;
