@@ -213,6 +213,7 @@ int main (int argc, char **argv)
   signal (SIGPIPE, SIG_IGN);
   umask (022);
   fd_raise_limit ();
+  messages_from (program->name);
   struct context context = {.program = program->name};
   int status = argc > 2 && strcmp (argv[1], "--complete") == 0
                    ? complete (argv[2], argv[3])

@@ -94,6 +94,9 @@ int confirm (bool yes, const char *action, const char *text, struct err *err);
 /* Prints a JSON object to stdout, pretty. */
 void print_json (json_object *object);
 
+/* Which program all that is printed to stderr begins with; borrowed. */
+void messages_from (const char *program);
+
 /* Prints "PROGRAM: warning: …" or, for errors that do not end the run, "PROGRAM: …" to stderr. */
 void print_warning (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 void print_error (const char *format, ...) __attribute__ ((format (printf, 1, 2)));

@@ -7,6 +7,11 @@
 
 static const char *program_name = "vguest";
 
+void messages_from (const char *program)
+{
+  program_name = program;
+}
+
 static void on_wait (const char *what, const char *holder)
 {
   progress_clear ();
@@ -40,7 +45,6 @@ int context_open_root (const struct context *context, bool write, struct vroot *
       .on_warning = on_warning,
   };
 
-  program_name = context->program;
   if (context->wait && parse_wait (context->wait, &options.wait_seconds, err) < 0)
     return -err->code;
   options.no_wait |= context->wait && !options.wait_seconds;

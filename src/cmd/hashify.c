@@ -18,6 +18,7 @@ struct hashify {
   double *seconds;              /* owned */
   char **errors;                /* owned: NULL where the guest is done */
   bool *running;                /* owned: skipped, as all guests were meant and this one runs */
+  struct err failure;           /* its code: why guests failed, when all had the same reason */
   bool all;
   bool dry_run;
 };
@@ -49,6 +50,7 @@ static void hashify_release (struct hashify *h)
 static void fail_guest (struct hashify *h, size_t i, struct err *err)
 {
   h->errors[i] = xstrdup (err_text (err));
+  h->failure.code = !h->failure.code || h->failure.code == err->code ? err->code : EINVAL;
   err_release (err);
   if (h->guests[i])
     guest_close (h->guests[i]);
@@ -170,7 +172,7 @@ static int hashify_all (struct hashify *h, struct err *err)
   autounifyreport struct unify_report total = {0}, looking = {0};
   autotwins struct twins twins = {.store = h->root->store, .report = &looking};
   uint64_t start = clock_us ();
-  size_t failed = 0;
+  size_t failed = 0, refused = 0;
 
   h->guests = xcalloc (h->names.count, sizeof *h->guests);
   h->policies = xcalloc (h->names.count, sizeof *h->policies);
@@ -187,8 +189,11 @@ static int hashify_all (struct hashify *h, struct err *err)
 
     if (interrupt_check (err) < 0)
       return -err->code;
-    if (h->guests[i] && hashify_guest (h, i, &twins, &guest_err) < 0)
+    if (h->guests[i] && hashify_guest (h, i, &twins, &guest_err) < 0) {
+      if (guest_err.code == ERR_INTERRUPTED && interrupt_check (err) < 0)
+        return -err->code;
       fail_guest (h, i, &guest_err);
+    }
     h->seconds[i] = clock_seconds_since (guest_start);
     unify_report_add (&total, &h->reports[i]);
   }
@@ -205,11 +210,14 @@ static int hashify_all (struct hashify *h, struct err *err)
       print_error ("guest %s: %" PRIu64 " files were left as they were, the first: %s",
                    h->names.items[i], h->reports[i].failed, h->reports[i].first_error);
     failed += h->errors[i] || h->reports[i].failed;
+    refused += h->errors[i] != NULL;
   }
   /* No guest failed, but somebody should look at the store. */
   if (!failed)
     return h->root->store->damaged ? 1 : 0;
-  return failed == h->names.count ? 1 : 3;
+  if (failed < h->names.count)
+    return 3;
+  return refused == failed ? err_exit_status (&h->failure) : 1;
 }
 
 static int hashify (struct context *context, struct selecting *selecting, bool dry_run,

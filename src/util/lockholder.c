@@ -6,7 +6,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-enum { RECORD_MAX = 256, COMMAND_MAX = 64 };
+enum { RECORD_MAX = 256, COMMAND_MAX = 64, STAMP_MAX = 32, STAT_MAX = 2048, START_FIELD = 22 };
 
 /* The name of the process, "?" when it cannot be told. */
 static void read_command (const char *pid, char *command)
@@ -21,14 +21,41 @@ static void read_command (const char *pid, char *command)
     snprintf (command, COMMAND_MAX, "?");
 }
 
-void lockholder_write (int fd)
+static bool format_stamp (time_t when, char *stamp)
 {
-  char stamp[32], command[COMMAND_MAX];
-  time_t now = time (NULL);
   struct tm tm;
 
+  return gmtime_r (&when, &tm) && strftime (stamp, STAMP_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* When the process began, as in lockholder_write; false when it cannot be told. */
+static bool read_start (const char *pid, char *stamp)
+{
+  autofree char *path = xasprintf ("/proc/%s/stat", pid);
+  autoclose int fd = open (path, O_RDONLY | O_CLOEXEC);
+  long hertz = sysconf (_SC_CLK_TCK);
+  char text[STAT_MAX];
+  uint64_t ticks;
+  struct timespec up;
+
+  ssize_t n = fd >= 0 ? read (fd, text, sizeof text - 1) : -1;
+  text[n > 0 ? n : 0] = '\0';
+  /* The 22nd field, of which the second is the command in parentheses, with anything in it. */
+  const char *field = strrchr (text, ')');
+  for (int i = 2; field && i < START_FIELD; i++)
+    field = strchr (field + 1, ' ');
+  if (!field || sscanf (field, " %" SCNu64, &ticks) != 1 || hertz <= 0 ||
+      clock_gettime (CLOCK_BOOTTIME, &up) < 0)
+    return false;
+  return format_stamp (time (NULL) - up.tv_sec + (time_t) (ticks / (uint64_t) hertz), stamp);
+}
+
+void lockholder_write (int fd)
+{
+  char stamp[STAMP_MAX], command[COMMAND_MAX];
+
   read_command ("self", command);
-  if (!gmtime_r (&now, &tm) || !strftime (stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm))
+  if (!format_stamp (time (NULL), stamp))
     return;
   autofree char *text = xasprintf ("%ld %s since %s\n", (long) getpid (), command, stamp);
   /* A full disk keeps nobody from locking: then the file says less. */
@@ -77,7 +104,7 @@ static long find_holder (int fd, long written)
 
 char *lockholder_describe (int fd)
 {
-  char text[RECORD_MAX], command[COMMAND_MAX];
+  char text[RECORD_MAX], command[COMMAND_MAX], stamp[STAMP_MAX];
   ssize_t n = pread (fd, text, sizeof text - 1, 0);
 
   text[n > 0 ? n : 0] = '\0';
@@ -88,5 +115,7 @@ char *lockholder_describe (int fd)
     return xstrdup (*text ? text : "another vguest");
   autofree char *number = xasprintf ("%ld", pid);
   read_command (number, command);
-  return xasprintf ("%ld %s", pid, command);
+  if (!read_start (number, stamp))
+    return xasprintf ("%ld %s", pid, command);
+  return xasprintf ("%ld %s, running since %s", pid, command, stamp);
 }

@@ -11,7 +11,8 @@
 /* Writes this process into the lock file open at @fd. */
 void lockholder_write (int fd);
 
-/* "1234 vapt-get since 2026-01-02T03:04:05Z", or what is known of it; the caller's string. */
+/* "1234 vapt-get since 2026-01-02T03:04:05Z", or what is known of it: of one who wrote nothing,
+ * when the process began, "1234 vapt-get, running since …". The caller's string. */
 char *lockholder_describe (int fd);
 
 #endif

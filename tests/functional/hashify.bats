@@ -215,6 +215,18 @@ run_in () {
   assert_contains "$output" "--exclude leaves none of 3"
   echo "nonsense /x" >"$T/policy"
   VGUEST_POLICY=$T/policy run vhashify web1
-  assert_status 1
+  assert_status 2
   assert_contains "$output" "policy, line 1"
+}
+
+@test "a signal ends a pass with status 130, and the next one does the rest" {
+  skip_unless_program strace
+  mkdir -p "$G/web1/private/usr/share/new"
+  echo new >"$G/web1/private/usr/share/new/file"
+  run strace -f -qq -o "$T/calls" -e trace=linkat -e inject=linkat:signal=TERM:when=1 vhashify web1
+  assert_status 130
+  assert_contains "$output" "interrupted by signal 15"
+  vhashify -q web1
+  [ "$(cat "$G/web1/tree/usr/share/new/file")" = new ]
+  check_root
 }

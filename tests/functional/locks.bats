@@ -72,7 +72,7 @@ os.kill(os.getpid(), signal.SIGSTOP)' "$T/held" "$@" 3>&- &
   hold "$GUESTS/web1/lock"
   run vguest --no-wait web1 set notes=x
   assert_status 7
-  assert_contains "$output" "guest web1 is locked by $HOLDER python3"
+  assert_contains "$output" "guest web1 is locked by $HOLDER python3, running since 20"
 }
 
 @test "--wait SECONDS ends with status 7, --no-wait at once" {
@@ -87,6 +87,11 @@ os.kill(os.getpid(), signal.SIGSTOP)' "$T/held" "$@" 3>&- &
   assert_status 7
   run vguest --wait soon web1 set notes=x
   assert_status 2
+  run vhashify --no-wait web1
+  assert_status 7
+  run vhashify --no-wait web1,web2
+  assert_status 3
+  assert_contains "$output" "guest web1 is locked by $HOLDER python3"
   # One that is given back in time is got.
   vguest --wait 20 web1 set notes=late 2>/dev/null 3>&- &
   local pid=$!
