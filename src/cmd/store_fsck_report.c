@@ -143,6 +143,14 @@ static struct totals add_up (const struct fsck *fsck)
   return totals;
 }
 
+static bool has_finding (const struct fsck *fsck, enum fsck_class class)
+{
+  for (size_t i = 0; i < fsck->finding_count; i++)
+    if (fsck->findings[i].class == class)
+      return true;
+  return false;
+}
+
 static void print_summary (const struct fsck *fsck)
 {
   const struct verify *verify = &fsck->verify;
@@ -157,8 +165,9 @@ static void print_summary (const struct fsck *fsck)
     printf ("%" PRIu64 " objects were not looked at, as no full check has seen them yet\n",
             verify->unnoted);
   if (verify->orphans)
-    printf ("%" PRIu64 " objects, %s, are used by no tree: `vstore gc` removes them\n",
-            verify->orphans, orphans);
+    printf ("%" PRIu64 " objects, %s, are used by no tree%s\n", verify->orphans, orphans,
+            /* The finding says not to. */
+            has_finding (fsck, FSCK_LINKS_LOST) ? "" : ": `vstore gc` removes them");
   if (totals.unshared)
     printf ("%" PRIu64 " files of trees, %s, are not in the store: vhashify shares them\n",
             totals.unshared, unshared);

@@ -106,6 +106,11 @@ int verity_enable (struct store *store, int dir_fd, const char *name, mode_t mod
   case ENOKEY:
     if (store->verity == VERITY_AUTO)
       return 0;
+    if (ret == -ETXTBSY)
+      return err_code (err, ETXTBSY,
+                       "enable fs-verity on %s: somebody has it open for writing, and \"verity\" "
+                       "is \"require\" in vguest.conf",
+                       name);
     break;
   default:
     break;

@@ -195,6 +195,35 @@ damaged" ]
   check_root
 }
 
+@test "an object that gives EIO is damaged, and an equal slot repairs it" {
+  local object place
+  local -a faults
+  skip_unless_program strace
+  object=$(object_of "$G/web1/tree/usr/share/doc/same1")
+  # Whoever opens the inode, by whichever of its names, cannot read it.
+  faults=(-P "$object" -P "$S/quarantine/$(relative "$object" | sed 's|^store/||; s|/||')")
+  for place in "$G"/web[12] "$VGUEST_ROOT/templates/small/1"; do
+    faults+=(-P "$place/tree/usr/share/doc/same1")
+  done
+  faults+=(-e 'trace=read,pread64,preadv,preadv2' -e 'inject=read,pread64,preadv,preadv2:error=EIO')
+  run strace -f -qq -o "$T/calls" "${faults[@]}" vstore --json fsck
+  assert_status 4
+  [ "$(json '.damaged[].problem')" = unreadable ]
+  [ "$(json '.damaged[].uses_count')" = 3 ]
+  grep -q INJECTED "$T/calls"
+  run strace -f -qq -o "$T/calls" "${faults[@]}" vstore --json fsck --repair
+  assert_status 1
+  [ "$(json '.damaged[] | "\(.problem) \(.source)"')" = "unreadable slot" ]
+  [ "$(json '[.damaged[].uses[].repaired] | all')" = true ]
+  [ -e "$S/quarantine/$(relative "$object" | sed 's|^store/||; s|/||')" ]
+  for place in "$G"/web[12] "$VGUEST_ROOT/templates/small/1"; do
+    [ "$(cat "$place/tree/usr/share/doc/same1")" = "the same text three times" ]
+    # A file of its own, as before.
+    refute same_inode "$place"/tree/usr/share/doc/same[12]
+  done
+  vstore -q fsck
+}
+
 @test "undo layers are repaired with the tree" {
   skip_unless_runtime
   local object
@@ -490,6 +519,10 @@ damaged" ]
   run vstore fsck
   assert_status 4
   assert_contains "$output" "was the state root restored without hard links?"
+  assert_contains "$output" "Do not run \`vstore gc\`"
+  # Nothing else tells the opposite.
+  assert_contains "$output" "are used by no tree"
+  refute grep "vstore gc. removes them" <<<"$output"
   run vhashify --json --all
   assert_status 0
   [ "$(json '.total.linked > 80')" = true ]
@@ -578,6 +611,7 @@ PY
   assert_status 16
   run vstore fsck --jobs 0
   assert_status 16
+  assert_contains "$output" "vstore: --jobs"
   run vstore fsck -j many
   assert_status 16
   run vstore --root "$T/nowhere/../$(printf 'x%.0s' {1..300})" fsck

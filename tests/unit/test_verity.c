@@ -238,7 +238,7 @@ static void require_refuses (void **state)
 
   place->store->verity = VERITY_REQUIRE;
   ANSWER (ETXTBSY);
-  refused (place, "written", ETXTBSY, "enable fs-verity on written: Text file busy");
+  refused (place, "written", ETXTBSY, "written: somebody has it open for writing");
   ANSWER (ENOTTY);
   refused (place, "one", EOPNOTSUPP, "\"verity\" is \"require\" in vguest.conf: ");
   refused (place, "two", EOPNOTSUPP, "or set it to \"auto\"");
