@@ -42,7 +42,8 @@ static int each (struct walk *walk, int fd, const struct rules_state *state, str
     }
     if (fstatat (fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
       return err_errno (err, "stat %s", name);
-    if (walk->visit (walk, fd, name, &st, child.verdict, err) < 0)
+    unsigned verdict = rules_settle (&walk->policy->rules, child.verdict, &st);
+    if (walk->visit (walk, fd, name, &st, verdict, err) < 0)
       return err_wrap (err, "%s", name);
   }
   return 0;

@@ -104,6 +104,7 @@ struct candidates {
 static int walk_candidates (struct candidates *walk, int fd, const struct rules_state *state,
                             struct err *err)
 {
+  const struct rules *rules = &walk->policy->rules;
   autodirlist struct dirlist list = {0};
 
   if (dirread_all (fd, &list, err) < 0)
@@ -113,13 +114,13 @@ static int walk_candidates (struct candidates *walk, int fd, const struct rules_
     autorulesstate struct rules_state child = {0};
     struct stat st;
 
-    rules_enter (&walk->policy->rules, state, name, &child);
+    rules_enter (rules, state, name, &child);
     if (list.items[i].type == DT_DIR) {
       autoclose int child_fd = fd_open_dir (fd, name);
 
-      /* A private subtree that no deeper rule shares is not even walked. */
-      if ((child.verdict & FOLD_CLASS_MASK) == FOLD_PRIVATE && !child.count &&
-          !walk->policy->rules.floating_count)
+      /* A subtree that no deeper rule shares is not even walked. */
+      if (!rules_can_be (rules, child.verdict, FOLD_CLASS_MASK, FOLD_SHARED) &&
+          rules_are_final (rules, &child, FOLD_CLASS_MASK))
         continue;
       if (child_fd < 0)
         return err_errno (err, "open the directory %s", name);
@@ -127,12 +128,14 @@ static int walk_candidates (struct candidates *walk, int fd, const struct rules_
         return err_wrap (err, "%s", name);
       continue;
     }
-    if (list.items[i].type != DT_REG || (child.verdict & FOLD_CLASS_MASK) != FOLD_SHARED)
+    if (list.items[i].type != DT_REG ||
+        !rules_can_be (rules, child.verdict, FOLD_CLASS_MASK, FOLD_SHARED))
       continue;
     if (fstatat (fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
       return err_errno (err, "stat %s", name);
-    if (identity_can_share (&st) && st.st_nlink == 1 &&
-        walk->visit (walk, fd, name, &st, child.verdict, err) < 0)
+    unsigned verdict = rules_settle (rules, child.verdict, &st);
+    if ((verdict & FOLD_CLASS_MASK) == FOLD_SHARED && identity_can_share (&st) &&
+        st.st_nlink == 1 && walk->visit (walk, fd, name, &st, verdict, err) < 0)
       return err_wrap (err, "%s", name);
   }
   return 0;

@@ -105,11 +105,13 @@ struct filling {
   const struct rules *rules; /* or NULL */
 };
 
-static bool may_link (const struct filling *filling, const struct rules_state *state)
+static bool may_link (const struct filling *filling, const struct rules_state *state,
+                      const struct stat *st)
 {
   if (filling->copy)
     return false;
-  return !filling->rules || (state->verdict & FOLD_CLASS_MASK) == FOLD_EAGER;
+  return !filling->rules ||
+         (rules_settle (filling->rules, state->verdict, st) & FOLD_CLASS_MASK) == FOLD_EAGER;
 }
 
 static const struct rules_state no_rules;
@@ -159,7 +161,7 @@ static int fill_entry (int from_fd, int to_fd, const char *name, const struct fi
   }
   if (!S_ISREG (st.st_mode) || is_there)
     return 0;
-  if (may_link (filling, state) && linkat (from_fd, name, to_fd, name, 0) == 0)
+  if (may_link (filling, state, &st) && linkat (from_fd, name, to_fd, name, 0) == 0)
     return 0;
   /* Wanted as a copy; or a full inode (EMLINK), or another file system. */
   return copy_inode (from_fd, name, &st, -1, NULL, to_fd, name, err);

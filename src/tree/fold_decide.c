@@ -31,7 +31,7 @@ int plan_scan_groups (struct plan *plan, int dir_fd, const struct rules_state *s
       continue;
     uint64_t *group = u64table_put (&plan->groups, st.st_ino, NULL);
     *group |= GROUP_SEEN;
-    if (plan_class (child.verdict) != FOLD_EAGER)
+    if (plan_class (rules_settle (plan->options->rules, child.verdict, &st)) != FOLD_EAGER)
       *group |= GROUP_NOT_EAGER;
   }
   return 0;

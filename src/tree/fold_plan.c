@@ -362,7 +362,8 @@ static int plan_entry (struct plan *plan, struct level *level, const char *name,
   rules_enter (plan->options->rules, &level->rules, name, &rules);
   if (S_ISDIR (entry.st.st_mode))
     return plan_subdir (plan, level, name, &entry, &rules, ret_tree_has, ret_priv_has, err);
-  return plan_file (plan, level, name, &entry, rules.verdict, ret_tree_has, ret_priv_has, err);
+  unsigned verdict = rules_settle (plan->options->rules, rules.verdict, &entry.st);
+  return plan_file (plan, level, name, &entry, verdict, ret_tree_has, ret_priv_has, err);
 }
 
 static int plan_dir (struct plan *plan, struct level *level, const struct layer_entry *entry,

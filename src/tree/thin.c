@@ -246,11 +246,12 @@ static int leave_out_name (struct leaving *leaving, struct place *place, const c
 static bool is_first (const struct leaving *leaving, const struct rules_state *state, size_t at)
 {
   const struct rule *items = leaving->rules->items;
-  const char *name = items[state->live[at]].parts[state->depth];
+  const struct rules_live *live = state->live;
+  const char *name = items[live[at].rule].parts[live[at].part];
 
   for (size_t i = 0; i < at; i++)
-    if (items[state->live[i]].literal[state->depth] &&
-        strcmp (items[state->live[i]].parts[state->depth], name) == 0)
+    if (items[live[i].rule].literal[live[i].part] &&
+        strcmp (items[live[i].rule].parts[live[i].part], name) == 0)
       return false;
   return true;
 }
@@ -277,13 +278,14 @@ static int leave_out (struct leaving *leaving, struct place *place, struct err *
   const struct rules_state *state = &place->state;
 
   for (size_t i = 0; i < state->count; i++) {
-    const struct rule *rule = &leaving->rules->items[state->live[i]];
+    const struct rule *rule = &leaving->rules->items[state->live[i].rule];
+    size_t part = state->live[i].part;
     int ret = 0;
 
-    if (!rule->literal[state->depth])
-      ret = leave_out_matching (leaving, place, rule->parts[state->depth], err);
+    if (!rule->literal[part])
+      ret = leave_out_matching (leaving, place, rule->parts[part], err);
     else if (is_first (leaving, state, i))
-      ret = leave_out_name (leaving, place, rule->parts[state->depth], err);
+      ret = leave_out_name (leaving, place, rule->parts[part], err);
     if (ret < 0)
       return ret;
   }
@@ -292,11 +294,13 @@ static int leave_out (struct leaving *leaving, struct place *place, struct err *
 
 static int check_rules (const struct rules *rules, const struct rules_state *top, struct err *err)
 {
-  if (rules->floating_count)
-    return err_code (err, ERR_USAGE,
-                     "the pattern \"%s\" is for any depth, where a thin clone does not look: begin "
-                     "it with \"/\", or make a full clone",
-                     rules->items[rules->floating[0]].parts[0]);
+  for (size_t i = 0; i < rules->count; i++)
+    for (size_t k = 0; k < rules->items[i].count; k++)
+      if (rules->items[i].deep[k])
+        return err_code (err, ERR_USAGE,
+                         "the pattern \"%s\" is for any depth, where a thin clone does not look: "
+                         "begin it with \"/\", or make a full clone",
+                         rules->items[i].pattern);
   if (top->verdict & CLONE_SKIP)
     return err_code (err, ERR_USAGE, "the pattern \"/\" leaves out all");
   return 0;

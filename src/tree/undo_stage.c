@@ -146,9 +146,12 @@ static struct joined *put_joined (struct stage *stage, const struct stat *st, bo
 }
 
 /* May its mtime differ? */
-static unsigned identity_flags (const struct stage *stage, const char *path)
+static unsigned identity_flags (const struct stage *stage, const char *path, const struct stat *st)
 {
-  return rules_verdict (stage->rules, FOLD_SHARED, path) & FOLD_ANY_MTIME ? IDENTITY_ANY_MTIME : 0;
+  unsigned verdict =
+      rules_settle (stage->rules, rules_verdict (stage->rules, FOLD_SHARED, path), st);
+
+  return verdict & FOLD_ANY_MTIME ? IDENTITY_ANY_MTIME : 0;
 }
 
 /* Is the partner @name now what it was? Then *@ret_ino is the inode that it is on, else 0. */
@@ -168,7 +171,7 @@ static int look_at_partner (struct stage *stage, int dir_fd, const char *name,
   if (!inode || !is_own (inode))
     return 0;
   size_t before = strbuf_push_name (&stage->path, name);
-  unsigned flags = identity_flags (stage, strbuf_str (&stage->path));
+  unsigned flags = identity_flags (stage, strbuf_str (&stage->path), &st);
   strbuf_truncate (&stage->path, before);
   int same = identity_same (dir_fd, name, now_fd, name, flags, err);
   if (same <= 0)

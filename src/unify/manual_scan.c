@@ -80,6 +80,7 @@ static int scan_file (struct scan *scan, int dir_fd, const char *name, unsigned 
   if (!S_ISREG (st.st_mode) || !st.st_size)
     return 0;
   manual->report->files++;
+  verdict = rules_settle (&manual->options->policy->rules, verdict, &st);
   if (verdict & MANUAL_EXCLUDED) {
     manual->report->excluded++;
     return 0;

@@ -361,10 +361,12 @@ int pass_file (struct pass *pass, size_t thread, int dir_fd, const char *dir_pat
       .dir_fd = dir_fd,
       .name = entry->name,
       .fd = -1,
-      .flags = verdict & FOLD_ANY_MTIME ? IDENTITY_ANY_MTIME : 0,
   };
   int ret = open_subject (&subject, entry->type, err);
 
+  /* Conditions of rules are asked here, where there is a stat. */
+  if (ret == 0 && rules_settle (&pass->policy->rules, verdict, &subject.st) & FOLD_ANY_MTIME)
+    subject.flags = IDENTITY_ANY_MTIME;
   if (ret == 0)
     ret = unify_subject (pass, &subject, err);
   cleanup_close (&subject.fd);

@@ -109,10 +109,11 @@ static bool is_older (const struct timespec *a, const struct timespec *b)
 static int visit_file (struct pass *pass, int dir_fd, const char *name, unsigned verdict,
                        struct err *err)
 {
-  unsigned class = verdict & FOLD_CLASS_MASK;
+  const struct rules *rules = &pass->policy->rules;
   autolayerentry struct layer_entry entry = {0};
 
-  if (class == FOLD_PRIVATE || class == FOLD_DROP)
+  if (!rules_can_be (rules, verdict, FOLD_CLASS_MASK, FOLD_SHARED) &&
+      !rules_can_be (rules, verdict, FOLD_CLASS_MASK, FOLD_EAGER))
     return 0;
   if (layer_read (dir_fd, name, /* x_whiteouts= */ false, &entry, err) < 0) {
     if (err->code != ENOENT)
@@ -123,6 +124,10 @@ static int visit_file (struct pass *pass, int dir_fd, const char *name, unsigned
   /* The data of a metacopy file is below, and is shared already. */
   if (!S_ISREG (entry.st.st_mode) || !entry.st.st_size || entry.metacopy ||
       is_older (&entry.st.st_ctim, pass->since))
+    return 0;
+  verdict = rules_settle (rules, verdict, &entry.st);
+  unsigned class = verdict & FOLD_CLASS_MASK;
+  if (class == FOLD_PRIVATE || class == FOLD_DROP)
     return 0;
   return share_file (pass, dir_fd, name, &entry.st, verdict, err);
 }
