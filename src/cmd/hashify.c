@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vhashify SELECTION, vguest NAMES hashify: fold and unify what is not shared yet. */
 #include "cmd.h"
+#include "cmd/hashify_explain.h"
 #include "cmd/hashify_manual.h"
 #include "guest/settle.h"
 #include "util/clock.h"
@@ -240,10 +241,13 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
 {
   autoselecting struct selecting selecting = {0};
   struct manually manually = {0};
+  autonames struct names paths = {0};
   int first = 0, dashes = 0;
   const struct option_spec specs[] = {
       SELECTING_OPTIONS (&selecting),
       {"dry-run", 'n', NULL, "tell what would change", &manually.dry_run, NULL, NULL},
+      {"explain", 0, "PATH", "tell which rules decide about it (may be repeated)", NULL, NULL,
+       &paths},
       {"manually", 0, NULL, "unify directories that are no guests", &manually.wanted, NULL, NULL},
       {"reflink", 0, NULL, "of these: share blocks, make no links", &manually.reflink, NULL, NULL},
       {"exclude-from", 0, "FILE", "of these: leave alone what FILE names", NULL,
@@ -253,10 +257,13 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
 
   if (options_parse (context, specs, /* stop_early= */ false,
                      "Usage: vhashify [OPTION…] NAME…|--all|--manually PATH…\n"
+                     "       vhashify --explain PATH [NAME…|--all]\n"
                      "Fold and unify: what guests hold that others hold too becomes one inode.\n"
                      "NAME may be a glob or a bracket range such as web[01-20].\n",
                      argc, argv, &first, &dashes, err) < 0)
     return -err->code;
+  if (manually.wanted && paths.count)
+    return err_code (err, ERR_USAGE, "--explain tells about paths in guests, not of --manually");
   if (manually.wanted)
     return hashify_manually (context, &manually, argv + first, (size_t) (argc - first), err);
   if (manually.reflink || manually.exclude_from)
@@ -264,14 +271,19 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
   for (int i = first; i < argc; i++)
     if (strcmp (argv[i], "--") != 0)
       names_add (&selecting.selection.patterns, argv[i]);
+  if (paths.count)
+    return hashify_explain (context, &selecting, &paths, err);
   return hashify (context, &selecting, manually.dry_run, err);
 }
 
 int cmd_guest_hashify (struct context *context, int argc, char **argv, struct err *err)
 {
   bool dry_run = false;
+  autonames struct names paths = {0};
   int first = 0, dashes = 0;
   const struct option_spec specs[] = {
+      {"explain", 0, "PATH", "tell which rules decide about it (may be repeated)", NULL, NULL,
+       &paths},
       {"dry-run", 'n', NULL, "tell what would change", &dry_run, NULL, NULL},
       {NULL, 0, NULL, NULL, NULL, NULL, NULL},
   };
@@ -283,5 +295,7 @@ int cmd_guest_hashify (struct context *context, int argc, char **argv, struct er
     return -err->code;
   if (first < argc)
     return err_code (err, ERR_USAGE, "hashify takes no words: \"%s\"", argv[first]);
+  if (paths.count)
+    return hashify_explain (context, &context->selecting, &paths, err);
   return hashify (context, &context->selecting, dry_run, err);
 }
