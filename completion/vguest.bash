@@ -141,7 +141,7 @@ _vguest () {
         # readline gives --root=DIR as three words
         [ "$root" = = ] && root=${COMP_WORDS[++i]:-}
         ;;
-      --exclude | --template | --label | --source | --method | -m | --jobs | -j | --env | -e | \
+      --exclude | --explain | --template | --label | --source | --method | -m | --jobs | -j | --env | -e | \
         --cwd | -C | --user | -u | --hostname | --timeout | -t | --wait | --interval | --lines | \
         --signal | --definition | -d | --from-file | --pull | --keyring | --key | --sums | --signature | \
         --sha256 | --sha512 | --max-size | --max-unpacked | --older-than | --creds | \
