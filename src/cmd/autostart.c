@@ -138,7 +138,10 @@ static int run (void *data, size_t step, struct err *err)
     return live_stop (root, guest, &stop, NULL, err);
   /* Somebody else may have started it meanwhile. */
   int running = guest_running (guest, err);
-  return running ? (running < 0 ? running : 0) : live_start (root, guest, &start, err);
+  if (running)
+    return running < 0 ? running : 0;
+  prepare_start (root, guest);
+  return live_start (root, guest, &start, err);
 }
 
 static int end (void *data, size_t step, int status, const struct err *job_err, struct err *err)

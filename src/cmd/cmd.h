@@ -101,6 +101,10 @@ void messages_from (const char *program);
 void print_warning (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 void print_error (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 
+/* What a guest needs before it starts, open GUEST_LOCKED: ssh host keys where it has none. A
+ * failure is a warning: the guest starts without. */
+void prepare_start (struct vroot *root, struct guest *guest);
+
 /* Warns that a guest's config.json lost its comments: guest_save_config. */
 void warn_of_comments (const char *guest);
 

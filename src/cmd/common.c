@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd.h"
+#include "pkg/hostkeys.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
 #include "util/utf8.h"
@@ -188,6 +189,14 @@ void print_error (const char *format, ...)
   va_start (ap, format);
   print_line ("", format, ap);
   va_end (ap);
+}
+
+void prepare_start (struct vroot *root, struct guest *guest)
+{
+  autoerr struct err err = {0};
+
+  if (hostkeys_ensure (root, guest, &err) < 0)
+    print_warning ("guest %s: %s", guest->name, err_text (&err));
 }
 
 void warn_of_comments (const char *guest)

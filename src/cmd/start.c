@@ -90,6 +90,7 @@ static int act (void *data, const char *name, struct err *err)
     return 0;
   }
   options.console_fd = steal_fd (&action->console_fd);
+  prepare_start (root, guest);
   if (live_start (root, guest, &options, err) < 0)
     return err_wrap (err, "start guest %s", name);
   say (action, name, running ? "restarted" : "started");

@@ -125,7 +125,8 @@ static void host_file_release (struct host_file *file)
 }
 #define autohostfile __attribute__ ((cleanup (host_file_release)))
 
-/* Reads @name of the directory, when it is a regular file of a sane size. */
+/* Reads @name of the directory, when it is a regular file of a sane size. With a @maximum of 0 its
+ * contents, which may be large, are not wanted. */
 static int read_file (int dir_fd, const char *name, size_t maximum, struct host_file *file,
                       struct err *err)
 {
@@ -136,10 +137,11 @@ static int read_file (int dir_fd, const char *name, size_t maximum, struct host_
     return 0; /* a symlink or a special */
   if (fstat (fd, &st) < 0)
     return err_errno (err, "stat %s of the source", name);
-  if (!S_ISREG (st.st_mode) || (uint64_t) st.st_size > maximum)
+  if (!S_ISREG (st.st_mode) || (maximum && (uint64_t) st.st_size > maximum))
     return 0;
-  autofree char *text = xcalloc (1, (size_t) st.st_size + 1);
-  if (fd_read_full (fd, text, (size_t) st.st_size) < 0)
+  size_t size = maximum ? (size_t) st.st_size : 0;
+  autofree char *text = xcalloc (1, size + 1);
+  if (fd_read_full (fd, text, size) < 0)
     return err_errno (err, "read %s of the source", name);
   if (xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &file->xattrs, err) < 0)
     return -err->code;
@@ -219,7 +221,7 @@ static int write_empty (const struct lower *source, const struct lower *clone, c
   autofree char *directory = xstrndup (path, (size_t) (slash - path));
   autohostfile struct host_file file = {0};
 
-  if (read_source (source, directory, slash + 1, SIZE_MAX / 2, &file, err) < 0)
+  if (read_source (source, directory, slash + 1, /* maximum= */ 0, &file, err) < 0)
     return -err->code;
   if (!file.source && strcmp (path, "/etc/machine-id") != 0)
     return 0;

@@ -4,40 +4,52 @@
 #include "view.h"
 #include <fnmatch.h>
 
-enum { VALUE_MAX = 64 << 10 };
+enum { VALUE_MAX = 1 << 20 };
 
 /* What etc/clone.policy keeps from clones, as far as equal files prove anything: an equal history
- * of a shell does not. @name is a pattern of fnmatch(3). */
+ * of a shell does not. @name is a pattern of fnmatch(3). The value is the file, or, with a @word,
+ * what follows that at the start of a line. */
 static const struct {
-  const char *kind, *directory, *name;
+  const char *kind, *directory, *name, *word;
 } places[] = {
-    {"machine-id", "/etc", "machine-id"},
-    {"machine-id", "/var/lib/dbus", "machine-id"},
-    {"host-id", "/etc", "hostid"},
-    {"host-name", "/etc", "hostname"},
-    {"mail-name", "/etc", "mailname"},
-    {"ssh-host-key", "/etc/ssh", "ssh_host_*_key"},
-    {"ssh-host-key", "/etc/dropbear", "dropbear_*_host_key"},
-    {"kerberos-key", "/etc", "krb5.keytab"},
-    {"salt-id", "/etc/salt", "minion_id"},
-    {"salt-key", "/etc/salt/pki/minion", "minion.pem"},
-    {"credential-secret", "/var/lib/systemd", "credential.secret"},
-    {"iscsi-initiator", "/etc/iscsi", "initiatorname.iscsi"},
-    {"nvme-host", "/etc/nvme", "host*"},
-    {"random-seed", "/var/lib/systemd", "random-seed"},
-    {"random-seed", "/var/lib/urandom", "random-seed"},
-    {"random-seed", "/var/lib/misc", "random-seed"},
-    {"random-seed", "/var/lib", "random-seed"},
-    {"dhcp-lease", "/var/lib/dhcp", "*.lease*"},
-    {"dhcp-lease", "/var/lib/dhclient", "*.lease*"},
-    {"dhcp-lease", "/var/lib/dhcpcd", "*.lease*"},
-    {"dhcp-lease", "/var/lib/NetworkManager", "*.lease"},
-    {"duid", "/etc", "dhcpcd.duid"},
-    {"duid", "/var/lib/dhcpcd", "duid"},
-    {"duid", "/var/lib/systemd/network", "duid"},
-    {"network-key", "/var/lib/NetworkManager", "secret_key"},
-    {"udev-names", "/etc/udev/rules.d", "70-persistent-*.rules"},
-    {"cloud-instance", "/var/lib/cloud/data", "instance-id"},
+    {"machine-id", "/etc", "machine-id", NULL},
+    {"machine-id", "/var/lib/dbus", "machine-id", NULL},
+    {"host-id", "/etc", "hostid", NULL},
+    {"host-name", "/etc", "hostname", NULL},
+    {"mail-name", "/etc", "mailname", NULL},
+    {"ssh-host-key", "/etc/ssh", "ssh_host_*_key", NULL},
+    {"ssh-host-key", "/etc/dropbear", "dropbear_*_host_key", NULL},
+    {"kerberos-key", "/etc", "krb5.keytab", NULL},
+    {"salt-id", "/etc/salt", "minion_id", NULL},
+    {"salt-key", "/etc/salt/pki/minion", "minion.pem", NULL},
+    {"credential-secret", "/var/lib/systemd", "credential.secret", NULL},
+    {"iscsi-initiator", "/etc/iscsi", "initiatorname.iscsi", NULL},
+    {"nvme-host", "/etc/nvme", "host*", NULL},
+    {"random-seed", "/var/lib/systemd", "random-seed", NULL},
+    {"random-seed", "/var/lib/urandom", "random-seed", NULL},
+    {"random-seed", "/var/lib/misc", "random-seed", NULL},
+    {"random-seed", "/var/lib", "random-seed", NULL},
+    {"random-seed", "/var/lib/seedrng", "seed.*", NULL},
+    {"dhcp-lease", "/var/lib/dhcp", "*.lease*", NULL},
+    {"dhcp-lease", "/var/lib/dhclient", "*.lease*", NULL},
+    {"dhcp-lease", "/var/lib/dhcpcd", "*.lease*", NULL},
+    {"dhcp-lease", "/var/lib/dhcpcd5", "*.lease*", NULL},
+    {"dhcp-lease", "/var/lib/NetworkManager", "*.lease", NULL},
+    {"duid", "/etc", "dhcpcd.duid", NULL},
+    {"duid", "/var/lib/dhcpcd", "duid", NULL},
+    {"duid", "/var/lib/systemd/network", "duid", NULL},
+    {"duid", "/var/lib/dhcpcd5", "duid", NULL},
+    {"duid", "/var/lib/dhcp", "*.lease*", "default-duid"},
+    {"duid", "/var/lib/dhclient", "*.lease*", "default-duid"},
+    {"network-key", "/var/lib/NetworkManager", "secret_key", NULL},
+    {"udev-names", "/etc/udev/rules.d", "70-persistent-*.rules", NULL},
+    {"cloud-instance", "/var/lib/cloud/data", "instance-id", NULL},
+    {"phasing-id", "/etc/apt", "apt.conf", "APT::Machine-ID"},
+    {"phasing-id", "/etc/apt/apt.conf.d", "*", "APT::Machine-ID"},
+    {"package-id", "/var/lib/zypp", "AnonymousUniqueId", NULL},
+    {"package-id", "/etc", "popularity-contest.conf", "MY_HOSTID="},
+    {"login-log", "/var/log", "wtmp", NULL},
+    {"login-log", "/var/log", "btmp", NULL},
 };
 
 void identities_release (struct identities *identities)
@@ -55,6 +67,25 @@ static bool says_nothing (const char *bytes, size_t len)
   return len == 0 || strcmp (bytes, "uninitialized\n") == 0 || strcmp (bytes, "uninitialized") == 0;
 }
 
+/* Moves what follows @word in a line to the start of @bytes; to nothing where no line has it. */
+static void cut_value (char *bytes, size_t *len, const char *word)
+{
+  size_t word_len = strlen (word);
+
+  *len = 0;
+  for (char *line = bytes; line && *line; line = strchr (line, '\n')) {
+    line += strspn (line, "\n\t ");
+    if (strncmp (line, word, word_len) != 0)
+      continue;
+    line += word_len;
+    line += strspn (line, "\t \"'");
+    *len = strcspn (line, "\n;\"'");
+    memmove (bytes, line, *len);
+    break;
+  }
+  bytes[*len] = '\0';
+}
+
 static int read_value (const struct view_dir *top, const struct view_dir *dir,
                        const struct view_entry *entry, size_t place, size_t guest,
                        struct identities *identities, struct err *err)
@@ -70,6 +101,8 @@ static int read_value (const struct view_dir *top, const struct view_dir *dir,
     err_release (err);
     return 0;
   }
+  if (places[place].word)
+    cut_value (bytes, &len, places[place].word);
   if (says_nothing (bytes, len))
     return 0;
   if ((identities->count & (identities->count - 1)) == 0)

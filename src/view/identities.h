@@ -11,7 +11,7 @@ struct identity_value {
   size_t guest;     /* index into the names that were given */
   const char *kind; /* static: "machine-id", … */
   char *path;       /* owned: "/etc/machine-id" */
-  char *bytes;      /* owned: the file's contents */
+  char *bytes;      /* owned: the file's contents, or a part of them */
   size_t len;
 };
 
@@ -23,7 +23,7 @@ void identities_release (struct identities *identities);
 #define autoidentities __attribute__ ((cleanup (identities_release)))
 
 /* Reads what the guests @names show, without a lock and also while they run. Empty files, machine
- * ids that are not made yet, symbolic links and files above 64 KiB say nothing. A guest that went
+ * ids that are not made yet, symbolic links and files above 1 MiB say nothing. A guest that went
  * away is left out. */
 int identities_read (struct vroot *root, const struct names *names,
                      struct identities *ret_identities, struct err *err);

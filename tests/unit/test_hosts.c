@@ -99,7 +99,7 @@ static void policies_are_parsed (void **state)
 static void bad_policies_tell_the_line (void **state)
 {
   static const char *const bad[] = {"\nfoo /x",  "\nremove",    "\nremove  ",
-                                    "\nempty x", "\nempty /a*", "\nremove a/b"};
+                                    "\nempty x", "\nempty /a*", "\nremove a//b"};
 
   (void) state;
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
