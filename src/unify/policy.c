@@ -49,13 +49,13 @@ static const struct {
 
 void policy_release (struct policy *policy)
 {
-  for (size_t i = 0; policy->lines && i < policy->rules.count; i++)
+  for (size_t i = 0; i < policy->line_count; i++)
     free (policy->lines[i].text);
   for (size_t i = 0; i < policy->file_count; i++)
     free (policy->files[i]);
   cleanup_free (&policy->lines);
   cleanup_free (&policy->files);
-  policy->file_count = 0;
+  policy->line_count = policy->file_count = 0;
   rules_release (&policy->rules);
 }
 
@@ -187,7 +187,7 @@ static int parse_line (char *line, const char *file, unsigned number, unsigned w
   if (policy->rules.count > before)
     policy->lines = xreallocarray (policy->lines, policy->rules.count, sizeof *policy->lines);
   for (size_t i = before; i < policy->rules.count; i++)
-    policy->lines[i] = (struct policy_line){file, number, xstrdup (line)};
+    policy->lines[policy->line_count++] = (struct policy_line){file, number, xstrdup (line)};
   return ret;
 }
 

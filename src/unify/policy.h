@@ -30,9 +30,11 @@ struct policy_line {
 };
 
 struct policy {
-  struct rules rules;        /* owned; verdicts are the FOLD_* bits */
-  struct policy_line *lines; /* owned: one for each rule that came from a file */
-  char **files;              /* owned: names of files */
+  struct rules rules; /* owned; verdicts are the FOLD_* bits */
+  struct policy_line
+      *lines; /* owned: of the rules that were parsed; callers may add others behind */
+  size_t line_count;
+  char **files; /* owned: names of files */
   size_t file_count;
 };
 
