@@ -10,7 +10,7 @@ struct answer {
   const char *call;
   int error;
   bool separated[2]; /* the names of the call have an inode of their own now */
-  bool touched;      /* opened for writing, it got another mtime at once */
+  bool touched;      /* it got another mtime by an open, or by a rename that failed */
 };
 
 static struct {
@@ -45,26 +45,6 @@ static ino_t inode_of (int dir_fd, const char *name)
   if (!name || fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR (st.st_mode))
     return 0;
   return st.st_ino;
-}
-
-/* Gives the name an inode of its own, with all that the old one has. */
-int mirror_separate (int dir_fd, const char *name)
-{
-  static const char temporary[] = ".mirror-separate";
-  autoerr struct err err = {0};
-  struct stat st, dir;
-
-  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || fstatat (dir_fd, ".", &dir, 0) < 0)
-    return -1;
-  if (st.st_nlink < 2)
-    return 0;
-  autoclose int inner = fd_make_dir (dir_fd, temporary, 0700);
-  struct timespec times[2] = {dir.st_atim, dir.st_mtim};
-  if (inner < 0 || copy_one (dir_fd, name, inner, &st, &err) < 0 ||
-      fd_rename (inner, name, dir_fd, name, 0) < 0 ||
-      unlinkat (dir_fd, temporary, AT_REMOVEDIR) < 0)
-    return -1;
-  return utimensat (dir_fd, ".", times, 0);
 }
 
 static void differ (const char *call, const char *text)
@@ -146,6 +126,12 @@ static int end (struct call *call, int ret)
   return ret;
 }
 
+static bool has_other_mtime (const struct stat *before, const struct stat *after)
+{
+  return before->st_mtim.tv_sec != after->st_mtim.tv_sec ||
+         before->st_mtim.tv_nsec != after->st_mtim.tv_nsec;
+}
+
 /* All calls have the same form. */
 #define MIRRORED(call, real)                                                                       \
   do {                                                                                             \
@@ -175,17 +161,35 @@ static struct call plain (const char *what)
 }
 
 int __real_fd_rename (int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+static int rename_mirrored (struct call *call, unsigned flags)
+{
+  const struct side *from = &call->before[0], *to = &call->after[0];
+
+  MIRRORED (*call, __real_fd_rename (from->dir_fd, from->name, to->dir_fd, to->name, flags));
+}
+
 int __wrap_fd_rename (int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_fd_rename (int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
   struct side a = {.dir_fd = from_dir, .name = from}, b = {.dir_fd = to_dir, .name = to};
   struct call call = {.name = "rename", .before = {a}, .after = {b}};
+  struct stat before, after;
 
   if (flags & RENAME_EXCHANGE) {
     call.before[1] = b;
     call.after[1] = a;
   }
-  MIRRORED (call, __real_fd_rename (from_dir, from, to_dir, to, flags));
+  bool there = mirror.phase == IN_GUEST && fstat (from_dir, &before) == 0;
+  int ret = rename_mirrored (&call, flags);
+  if (ret == 0 || errno != ENOTEMPTY)
+    return ret;
+  /* ext4 has put overlayfs's whiteout in the place of the name, and taken it back. */
+  if (there && fstat (from_dir, &after) == 0)
+    mirror.items[mirror.count - 1].touched = has_other_mtime (&before, &after);
+  if (call.answer && call.answer->touched && futimens (from_dir, NULL) < 0)
+    differ ("rename", "the time of the twin's directory cannot be set");
+  errno = ENOTEMPTY;
+  return ret;
 }
 
 int __real_linkat (int from_dir, const char *from, int to_dir, const char *to, int flags);
@@ -314,8 +318,7 @@ int __wrap_openat (int dir_fd, const char *name, int flags, ...)
   if (fd < 0 || !there)
     return fd;
   if (mirror.phase == IN_GUEST && fstat (fd, &after) == 0)
-    mirror.items[mirror.count - 1].touched = before.st_mtim.tv_sec != after.st_mtim.tv_sec ||
-                                             before.st_mtim.tv_nsec != after.st_mtim.tv_nsec;
+    mirror.items[mirror.count - 1].touched = has_other_mtime (&before, &after);
   if (mirror.phase == IN_TWIN && call.answer && call.answer->touched && futimens (fd, NULL) < 0)
     differ ("openat", "the twin's time cannot be set");
   return fd;

@@ -9,9 +9,10 @@
  *
  * - the first change of one name of a hard-link group of the shared layer separates that name;
  * - EXDEV of a rename or link, ENOSPC of a setxattr, and ENODATA when an ACL is removed that is not
- *   there are given in the twin as well.
+ *   there are given in the twin as well;
  * - a file of the shared layer whose metadata were changed gets a new mtime when it is opened for
- *   writing.
+ *   writing;
+ * - a directory gets a new mtime when a rename out of it fails with ENOTEMPTY.
  *
  * Anything else that differs is a finding. */
 #ifndef VG_TESTS_MIRROR_H

@@ -53,23 +53,70 @@ static bool has_flags (const struct stat *st)
   return S_ISREG (st->st_mode) || S_ISDIR (st->st_mode);
 }
 
+/* Those of FLAGS, or -1. */
+static int fd_flags (int fd)
+{
+  int flags = 0;
+
+  return ioctl (fd, FS_IOC_GETFLAGS, &flags) < 0 ? -1 : flags & FLAGS;
+}
+
+static int fd_set_flags (int fd, int wanted)
+{
+  int flags = 0;
+
+  if (ioctl (fd, FS_IOC_GETFLAGS, &flags) < 0)
+    return -1;
+  flags = (flags & ~FLAGS) | wanted;
+  return ioctl (fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int get_flags (int dir_fd, const char *name)
 {
   autoclose int fd = fd_open (dir_fd, name, O_RDONLY | O_NONBLOCK, 0);
-  int flags = 0;
 
-  return fd < 0 || ioctl (fd, FS_IOC_GETFLAGS, &flags) < 0 ? -1 : flags;
+  return fd < 0 ? -1 : fd_flags (fd);
 }
 
 static int set_flags (int dir_fd, const char *name, int wanted)
 {
   autoclose int fd = fd_open (dir_fd, name, O_RDONLY | O_NONBLOCK, 0);
-  int flags = 0;
 
-  if (fd < 0 || ioctl (fd, FS_IOC_GETFLAGS, &flags) < 0)
+  return fd < 0 ? -1 : fd_set_flags (fd, wanted);
+}
+
+/* In a directory without flags. */
+static int separate (int dir_fd, const char *name, const struct stat *st, const struct stat *dir)
+{
+  static const char temporary[] = ".mirror-separate";
+  autoerr struct err err = {0};
+  struct timespec times[2] = {dir->st_atim, dir->st_mtim};
+  autoclose int inner = fd_make_dir (dir_fd, temporary, 0700);
+
+  if (inner < 0 || copy_one (dir_fd, name, inner, st, &err) < 0 ||
+      fd_rename (inner, name, dir_fd, name, 0) < 0 ||
+      unlinkat (dir_fd, temporary, AT_REMOVEDIR) < 0)
     return -1;
-  flags = (flags & ~FLAGS) | wanted;
-  return ioctl (fd, FS_IOC_SETFLAGS, &flags);
+  return utimensat (dir_fd, ".", times, 0);
+}
+
+int mirror_separate (int dir_fd, const char *name)
+{
+  struct stat st, dir;
+
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || fstatat (dir_fd, ".", &dir, 0) < 0)
+    return -1;
+  if (st.st_nlink < 2)
+    return 0;
+  /* Flags of the directory, and of what is copied, do not keep the kernel from copying up. */
+  autoclose int old = S_ISREG (st.st_mode) ? fd_open (dir_fd, name, O_RDONLY, 0) : -1;
+  int dir_flags = fd_flags (dir_fd), flags = old >= 0 ? fd_flags (old) : 0;
+  if (dir_flags < 0 || flags < 0 || (dir_flags && set_flags (dir_fd, ".", 0) < 0) ||
+      (flags && fd_set_flags (old, 0) < 0) || separate (dir_fd, name, &st, &dir) < 0 ||
+      (flags && (fd_set_flags (old, flags) < 0 || set_flags (dir_fd, name, flags) < 0)) ||
+      (dir_flags && set_flags (dir_fd, ".", dir_flags) < 0))
+    return -1;
+  return 0;
 }
 
 /* With the flags out of the way. */
@@ -77,7 +124,7 @@ static int set_mtime (int dir_fd, const char *name, const struct stat *st, time_
                       struct err *err)
 {
   struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = mtime, .tv_nsec = 123456789}};
-  int flags = has_flags (st) ? get_flags (dir_fd, name) & FLAGS : 0;
+  int flags = has_flags (st) ? get_flags (dir_fd, name) : 0;
 
   if ((flags && set_flags (dir_fd, name, 0) < 0) ||
       utimensat (dir_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ||
@@ -126,7 +173,7 @@ static int flag_pair (void *data, const struct pair *pair, struct err *err)
   (void) err;
   if (!has_flags (&pair->twin))
     return 0;
-  int old = get_flags (pair->twin_fd, pair->name) & FLAGS;
+  int old = get_flags (pair->twin_fd, pair->name);
   int new = choices[rng_below (rng, sizeof choices / sizeof *choices)];
   if (!rng_chance (rng, old ? 70 : 2))
     return 0;
@@ -166,7 +213,7 @@ static int compare_pair (void *data, const struct pair *pair, struct err *err)
     return 0;
   int guest = get_flags (pair->guest_fd, pair->name);
   int twin = get_flags (pair->twin_fd, pair->name);
-  if (guest < 0 || twin < 0 || ((guest ^ twin) & FLAGS)) {
+  if (guest < 0 || twin < 0 || guest != twin) {
     printf ("# %s has the flags %x in the guest, %x in the twin\n", pair->name, (unsigned) guest,
             (unsigned) twin);
     ++*differences;
