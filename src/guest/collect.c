@@ -3,6 +3,10 @@
 #include "util/fd.h"
 #include "util/lock.h"
 
+/* So many unused objects, less than a distribution has, are no question where a command left a
+ * note: all that a first import published is unused when it does not come to its end. */
+enum { FEW_OBJECTS = 10000 };
+
 int root_want_gc (struct vroot *root, struct err *err)
 {
   autoclose int fd = fd_open (root->fd, "gc-wanted", O_WRONLY | O_CREAT, 0600);
@@ -37,7 +41,7 @@ static int take_note (struct vroot *root, struct err *err)
   return fd < 0 ? err_errno (err, "create %s/gc-running", root->path) : 0;
 }
 
-static int collect (struct vroot *root, const struct collect_options *options,
+static int collect (struct vroot *root, const struct collect_options *options, bool noted,
                     struct gc_result *ret_result, struct err *err)
 {
   autostaging struct staging staging = {.fd = -1};
@@ -46,6 +50,8 @@ static int collect (struct vroot *root, const struct collect_options *options,
     return -err->code;
   struct gc_options gc = {
       .force = options->force, .expected = options->expected, .away_fd = staging.fd};
+  if (noted && gc.expected < FEW_OBJECTS)
+    gc.expected = FEW_OBJECTS;
   int ret = store_gc (root->store, &gc, ret_result, err);
   /* After an error an object may be there that is in use. */
   autoerr struct err sweep_err = {0};
@@ -80,8 +86,8 @@ int root_collect (struct vroot *root, const struct collect_options *options,
 
   *ret_result = (struct gc_result){0};
   how.no_wait |= !options->wait;
-  int wanted = options->always ? 1 : is_wanted (root, err);
-  if (wanted <= 0)
+  int wanted = is_wanted (root, err);
+  if (wanted < 0 || (!wanted && !options->always))
     return wanted;
   if (lock_acquire (root->fd, ROOT_COLLECT_LOCK, &how, "the collection of unused objects", &lock_fd,
                     err) < 0) {
@@ -90,7 +96,7 @@ int root_collect (struct vroot *root, const struct collect_options *options,
     err_release (err);
     return 0;
   }
-  if (collect (root, options, ret_result, err) < 0)
+  if (collect (root, options, wanted, ret_result, err) < 0)
     return err_wrap (err, "collect unused objects");
   return ret_result->refused ? tell_refusal (root, options, ret_result, err) : 1;
 }

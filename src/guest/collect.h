@@ -18,7 +18,7 @@ struct collect_options {
   bool always;       /* also without a note */
   bool wait;         /* for another one who collects */
   bool force;        /* see gc.h */
-  uint64_t expected; /* see gc.h */
+  uint64_t expected; /* so many objects this command itself has left unused: see gc.h */
 };
 
 /* Collects unused objects. Returns 1 when that was done; 0 when it was not wanted, when another one

@@ -167,8 +167,7 @@ static int remove_all (struct gc *gc, struct err *err)
 
 static bool is_too_much (const struct gc *gc)
 {
-  return gc->result.objects > gc->result.kept && gc->result.objects > GC_FEW_OBJECTS &&
-         gc->result.objects > gc->options->expected;
+  return gc->result.objects > gc->result.kept && gc->result.objects > gc->options->expected;
 }
 
 int store_gc (struct store *store, const struct gc_options *options, struct gc_result *ret_result,

@@ -10,14 +10,10 @@
 
 #include "store/store.h"
 
-/* So many unused objects are no question, however small the store is: less than what comes with one
- * distribution. */
-enum { GC_FEW_OBJECTS = 10000 };
-
 struct gc_options {
   bool dry_run;
   bool force;        /* also more than half of the store */
-  uint64_t expected; /* so many objects this command itself has left unused */
+  uint64_t expected; /* so many unused objects are no question */
   int away_fd;       /* a directory on the store's file system, the collector's alone */
 };
 
@@ -28,10 +24,9 @@ struct gc_result {
   bool refused;     /* it is more than half: nothing was removed */
 };
 
-/* Removes the objects that no tree uses. More than half of the store, and both more than
- * GC_FEW_OBJECTS and than options->expected, are not removed without options->force: it may be that
- * trees are missing. Beside others at any time; one collector at a time, or one comes to the
- * others' objects first. */
+/* Removes the objects that no tree uses. More than half of the store, and more than
+ * options->expected, are not removed without options->force: it may be that trees are missing.
+ * Beside others at any time; one collector at a time, or one comes to the others' objects first. */
 int store_gc (struct store *store, const struct gc_options *options, struct gc_result *ret_result,
               struct err *err);
 

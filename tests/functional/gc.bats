@@ -127,6 +127,23 @@ for i in range(10100):
 END
 }
 
+@test "more than half of a small store: not without --force, but after a command that was killed" {
+  local count
+  count=$(find "$VGUEST_ROOT/store" -type f | wc -l)
+  vguest -q web2 delete --yes
+  # As an accident that took the trees.
+  mv "$GUESTS/web1/tree" "$T/web1-tree" && mkdir "$GUESTS/web1/tree"
+  mv "$VGUEST_ROOT/templates" "$T/templates" && mkdir "$VGUEST_ROOT/templates"
+  rm -r "$T/web1-tree" "$T/templates"
+  run vstore gc
+  assert_status 1
+  assert_contains "$output" "which is more than half"
+  [ "$(find "$VGUEST_ROOT/store" -type f | wc -l)" = "$count" ]
+  touch "$VGUEST_ROOT/gc-wanted"
+  vguest -q web1 set notes=x
+  [ "$(find "$VGUEST_ROOT/store" -type f | wc -l)" -lt $((count / 2)) ]
+}
+
 @test "more than half of a large store only with --force, or by who has just deleted it" {
   skip_unless_program python3
   fill_store "$GUESTS/web1/tree/many"
