@@ -136,6 +136,6 @@ END
 @test "a mistake in a policy is told with its file and line" {
   printf '%s\n' 'eager /usr' 'exclude size>x /srv' >"$VGUEST_POLICY"
   run vhashify --all
-  assert_status 1
+  assert_status 2
   [[ $output = *"$VGUEST_POLICY, line 2: \"size\" wants a number"* ]]
 }
