@@ -70,6 +70,23 @@ static void take_depends (struct vserver *vserver, const char *path, char *text)
   }
 }
 
+static void take_domain (struct vserver *vserver, const char *path, char *text)
+{
+  translation_set (vserver->translation, path, text, "sysctls.kernel.domainname=%s", text);
+}
+
+static void take_variable (struct translation *translation, char *line, void *data)
+{
+  translation_variable (translation, data, line);
+}
+
+static void take_environment (struct vserver *vserver, const char *path, char *text)
+{
+  autofree char *key = xstrdup (path);
+
+  translation_lines (vserver->translation, text, "#", take_variable, key);
+}
+
 static void take_vdir (struct vserver *vserver, const char *path, char *text)
 {
   (void) path;
@@ -213,7 +230,7 @@ static const struct {
     {"name", take_name, NULL},
     {"uts/nodename", take_hostname, NULL},
     {"uts/context", take_nothing, NULL},
-    {"uts/domainname", NULL, "set sysctls.kernel.domainname"},
+    {"uts/domainname", take_domain, NULL},
     {"uts/", NULL, "uname tells what the host's kernel is"},
     {"context", take_nothing, NULL},
     {"ncontext", take_nothing, NULL},
@@ -244,7 +261,7 @@ static const struct {
     {"apps/init/runlevel", take_runlevel, NULL},
     {"apps/init/depends", take_depends, NULL},
     {"apps/init/sync", take_nothing, NULL},
-    {"apps/init/environment", NULL, "set environment.NAME=VALUE"},
+    {"apps/init/environment", take_environment, NULL},
     {"apps/init/cmd.stop", NULL, "a guest is stopped by its init, or set stop_signal"},
     {"apps/init/runlevel.stop", NULL, "a guest is stopped by its init"},
     {"apps/init/killseq", NULL, "set stop_signal and stop_timeout"},
@@ -258,7 +275,7 @@ static const struct {
     {"personality", NULL, "uname tells the host's machine"},
     {"scripts/", NULL,
      "nothing of the host is run for a guest: see depends and health, or a service of the host"},
-    {"dlimits/", NULL, "guests have no limit of disk space: use quotas of the file system"},
+    {"dlimits/", vserver_take_disk_limit, NULL},
     {"spaces/", NULL, "a guest has namespaces of its own, but for network \"host\""},
     {"namespace", take_nothing, NULL},
     {"nonamespace", NULL, "a guest has namespaces of its own"},

@@ -49,7 +49,8 @@ vserver_take_fn vserver_take_interface;
 void vserver_finish_network (struct vserver *vserver);
 
 /* vserver_limits.c */
-vserver_take_fn vserver_take_rlimit, vserver_take_cgroup, vserver_take_scheduler;
+vserver_take_fn vserver_take_rlimit, vserver_take_cgroup, vserver_take_scheduler,
+    vserver_take_disk_limit;
 void vserver_finish_limits (struct vserver *vserver);
 
 /* Lines joined by blanks, for messages: in place. */

@@ -97,6 +97,26 @@ static void set_limit (struct vserver *vserver, const struct vserver_limit *limi
   translation_set (translation, key, hard_text, "rlimits.%s=%s:%s", limit->name, from, to);
 }
 
+/* dlimits/NAME/…: for a directory, in KiB. It becomes the limit that warns: whether the file system
+ * can have a hard one is not known to who only reads texts. */
+void vserver_take_disk_limit (struct vserver *vserver, const char *path, char *text)
+{
+  struct translation *translation = vserver->translation;
+  const char *name = strrchr (path, '/') + 1;
+  int64_t number = limit_number (text, 1024);
+
+  if (strcmp (name, "directory") == 0 || number == INT64_MAX)
+    return;
+  if (strcmp (name, "space_total") != 0)
+    translation_leave (translation, path, text, "there is no such limit here");
+  else if (number < 0)
+    translation_leave (translation, path, text, "it is no limit");
+  else if (translation_set (translation, path, text, "disk.soft_limit=%" PRId64, number))
+    translation_leave (translation, path, text,
+                       "it only warns now: set disk.hard_limit where the file system has project "
+                       "quotas");
+}
+
 void vserver_take_cgroup (struct vserver *vserver, const char *path, char *text)
 {
   struct translation *translation = vserver->translation;

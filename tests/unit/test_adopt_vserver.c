@@ -36,6 +36,12 @@ static const char *const full[][2] = {
     {"sched/fill-rate", "1\n"},
     {"cgroup/cpu.shares", "2048\n"},
     {"nice", "5\n"},
+    {"uts/domainname", "example.org\n"},
+    {"apps/init/environment", "LANG=C.UTF-8\n# no\nTZ=UTC\n"},
+    {"dlimits/0/directory", "/vservers/www\n"},
+    {"dlimits/0/space_total", "1048576\n"},
+    {"dlimits/0/inodes_total", "100000\n"},
+    {"dlimits/0/reserved", "5\n"},
     {"scripts/prepare.d/x", "#!/bin/sh\n"},
     {"frob", "1\n2\n"},
 };
@@ -63,6 +69,9 @@ static void a_directory_is_translated (void **state)
                    "'autostart':true,'depends':['db','ldap'],'cpu_weight':200,"
                    "'hostname':'www.example.org',"
                    "'network':{'cni':'lan','addresses':['192.0.2.10/26','2001:db8::10/64']},"
+                   "'sysctls':{'kernel.domainname':'example.org'},"
+                   "'environment':{'LANG':'C.UTF-8','TZ':'UTC'},"
+                   "'disk':{'soft_limit':'1073741824'},"
                    "'memory':'536870912','pids':200,"
                    "'rlimits':{'nofile':'1024:4096','memlock':'65536:65536'}}");
   assert_string_equal (translation.rootfs, "/vservers/www");
@@ -77,6 +86,9 @@ static void a_directory_is_translated (void **state)
   assert_int_equal (left_over (&translation, "apps/init/runlevel.start", "3"), 1);
   assert_int_equal (left_over (&translation, "sched/fill-rate", "1"), 1);
   assert_int_equal (left_over (&translation, "nice", "5"), 1);
+  assert_int_equal (left_over (&translation, "dlimits/0/space_total", "1048576"), 1);
+  assert_int_equal (left_over (&translation, "dlimits/0/inodes_total", "100000"), 1);
+  assert_int_equal (left_over (&translation, "dlimits/0/directory", NULL), 0);
   assert_int_equal (left_over (&translation, "scripts/prepare.d/x", NULL), 1);
   assert_int_equal (left_over (&translation, "frob", "1 2"), 1);
   assert_int_equal (left_over (&translation, "apps/pkgmgmt/internal", NULL), 0);
