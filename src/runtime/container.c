@@ -92,6 +92,9 @@ static int take_report (struct run *run, struct err *err)
   char buffer[16384];
   ssize_t n = read (run->control_fd, buffer, sizeof buffer);
 
+  /* The supervisor ended before it took a signal that we had passed on: all it said has come. */
+  if (n < 0 && errno == ECONNRESET)
+    n = 0;
   if (n < 0)
     return errno == EINTR || errno == EAGAIN ? 0 : err_errno (err, "read from the container");
   if (n > 0)

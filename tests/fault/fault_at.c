@@ -10,7 +10,7 @@
  *
  * FILE gets lines: "N NAME ERRORS WHAT" for each call with --list; "at N NAME WHAT" for the point
  * that was met, or "unlike N NAME" when that call cannot fail so; "left" when processes were there
- * two seconds after the command's end (they are killed); "calls COUNT" at the end.
+ * ten seconds after the command's end (they are killed); "calls COUNT" at the end.
  *
  * The exit status is the command's, 128 and the signal that ended it, 125 for errors of this
  * program, 124 when it took longer than two minutes. */
@@ -33,7 +33,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { EXIT_OWN = 125, EXIT_SLOW = 124, SECONDS_MAX = 120, SECONDS_LEFT = 2, WHAT_SIZE = 320 };
+enum { EXIT_OWN = 125, EXIT_SLOW = 124, SECONDS_MAX = 120, SECONDS_LEFT = 10, WHAT_SIZE = 320 };
 
 struct watch {
   int listener;         /* owned */
