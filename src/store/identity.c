@@ -3,14 +3,14 @@
 #include "util/fd.h"
 #include "util/strbuf.h"
 #include <endian.h>
-#include <openssl/evp.h>
+#include "util/libcrypto.h"
 #include <sys/uio.h>
 
 enum { READ_SIZE = 128 << 10, TICK_SIZE = 16 << 20 };
 
 struct hasher {
-  EVP_MD *md;
-  EVP_MD_CTX *ctx;
+  EVP_MD *md;      /* NULL until something is hashed */
+  EVP_MD_CTX *ctx; /* likewise */
   uint8_t *buffer; /* READ_SIZE bytes for file contents */
   int (*tick) (void *data, size_t bytes, struct err *err);
   void *tick_data;
@@ -20,12 +20,7 @@ struct hasher *hasher_new (void)
 {
   struct hasher *hasher = xcalloc (1, sizeof *hasher);
 
-  /* Fetched once: an implicit fetch for each file costs more than hashing a small one. */
-  hasher->md = EVP_MD_fetch (NULL, "SHA256", NULL);
-  hasher->ctx = EVP_MD_CTX_new ();
   hasher->buffer = xmalloc (READ_SIZE);
-  if (!hasher->md || !hasher->ctx)
-    err_out_of_memory ();
   return hasher;
 }
 
@@ -33,8 +28,10 @@ void hasher_free (struct hasher *hasher)
 {
   if (!hasher)
     return;
-  EVP_MD_CTX_free (hasher->ctx);
-  EVP_MD_free (hasher->md);
+  if (hasher->ctx) {
+    libcrypto.EVP_MD_CTX_free (hasher->ctx);
+    libcrypto.EVP_MD_free (hasher->md);
+  }
   free (hasher->buffer);
   free (hasher);
 }
@@ -54,19 +51,35 @@ static void require (int ok)
     err_out_of_memory ();
 }
 
+/* Only now: most commands have a hasher, and few of them hash something, while OpenSSL takes longer
+ * to begin than all else in those that do not. */
+static void prepare (struct hasher *hasher)
+{
+  autoerr struct err err = {0};
+
+  if (libcrypto_load (&err) < 0)
+    err_stop (&err);
+  /* Fetched once: an implicit fetch for each file costs more than hashing a small one. */
+  hasher->md = libcrypto.EVP_MD_fetch (NULL, "SHA256", NULL);
+  hasher->ctx = libcrypto.EVP_MD_CTX_new ();
+  require (hasher->md && hasher->ctx);
+}
+
 void hasher_start (struct hasher *hasher)
 {
-  require (EVP_DigestInit_ex2 (hasher->ctx, hasher->md, NULL));
+  if (!hasher->ctx)
+    prepare (hasher);
+  require (libcrypto.EVP_DigestInit_ex2 (hasher->ctx, hasher->md, NULL));
 }
 
 void hasher_add (struct hasher *hasher, const void *data, size_t len)
 {
-  require (EVP_DigestUpdate (hasher->ctx, data, len));
+  require (libcrypto.EVP_DigestUpdate (hasher->ctx, data, len));
 }
 
 void hasher_end (struct hasher *hasher, struct digest *ret_digest)
 {
-  require (EVP_DigestFinal_ex (hasher->ctx, ret_digest->bytes, NULL));
+  require (libcrypto.EVP_DigestFinal_ex (hasher->ctx, ret_digest->bytes, NULL));
 }
 
 bool identity_can_share (const struct stat *st)

@@ -27,7 +27,8 @@ struct digest {
   uint8_t bytes[32];
 };
 
-/* A SHA-256 context, for one thread. */
+/* A SHA-256 context, for one thread. OpenSSL is loaded when something is hashed; the program stops
+ * where that cannot be. */
 struct hasher;
 
 struct hasher *hasher_new (void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "acl.h"
-#include <archive.h>
+#include "template/libarchive.h"
 #include <endian.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
@@ -102,10 +102,10 @@ static int convert (struct archive_entry *from, int type, const char *name, stru
   int got_type, permset, tag, id, ret = 0;
   const char *who = NULL;
 
-  if (archive_entry_acl_reset (from, type) <= 0)
+  if (libarchive.archive_entry_acl_reset (from, type) <= 0)
     return 0;
-  while (ret == 0 &&
-         archive_entry_acl_next (from, type, &got_type, &permset, &tag, &id, &who) == ARCHIVE_OK)
+  while (ret == 0 && libarchive.archive_entry_acl_next (from, type, &got_type, &permset, &tag, &id,
+                                                        &who) == ARCHIVE_OK)
     ret = add_entry (&list, tag, permset, id, who, err);
   if (ret == 0 && list.named && !list.mask)
     add (&list, ACL_MASK, list.group_class, (uint32_t) ACL_UNDEFINED_ID);
@@ -120,7 +120,7 @@ static int convert (struct archive_entry *from, int type, const char *name, stru
 
 int acl_from_archive (struct archive_entry *from, struct entry *entry, struct err *err)
 {
-  int types = archive_entry_acl_types (from);
+  int types = libarchive.archive_entry_acl_types (from);
 
   if (types & ARCHIVE_ENTRY_ACL_TYPE_NFS4)
     return err_code (err, EOPNOTSUPP, "it has an NFSv4 ACL, which Linux file systems cannot keep");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "edsign.h"
-#include <openssl/evp.h>
+#include "util/libcrypto.h"
 
 enum { HEAD = 2 + EDSIGN_NUMBER, DECODED_MAX = HEAD + 64 };
 
@@ -17,7 +17,7 @@ static bool decode (const char *text, size_t text_len, uint8_t *bytes, size_t le
   for (size_t i = 0; i < text_len; i++)
     if ((text[i] == '=') != (i >= text_len - padding))
       return false;
-  if (EVP_DecodeBlock (decoded, (const unsigned char *) text, (int) text_len) !=
+  if (libcrypto.EVP_DecodeBlock (decoded, (const unsigned char *) text, (int) text_len) !=
       (int) (len + padding))
     return false;
   memcpy (bytes, decoded, len);
@@ -59,6 +59,8 @@ int edkey_parse (const char *text, size_t len, const char *what, struct edkey *r
   const char *line = NULL;
   size_t at = 0, line_len = 0;
 
+  if (libcrypto_load (err) < 0)
+    return -err->code;
   if (!body_line (text, len, &at, &line, &line_len) ||
       !decode (line, line_len, bytes, sizeof bytes) || memcmp (bytes, "Ed", 2) != 0)
     return err_code (err, ERR_USAGE, "%s is no public key of minisign or signify", what);
@@ -95,6 +97,8 @@ int edsig_parse (const char *text, size_t len, const char *what, struct edsig *r
   const char *line = NULL;
   size_t at = 0, line_len = 0;
 
+  if (libcrypto_load (err) < 0)
+    return -err->code;
   if (len > EDSIGN_FILE_MAX || !body_line (text, len, &at, &line, &line_len) ||
       !decode (line, line_len, bytes, sizeof bytes) ||
       (memcmp (bytes, "Ed", 2) != 0 && memcmp (bytes, "ED", 2) != 0) ||
@@ -118,13 +122,13 @@ static bool verify (const struct edkey *key, const uint8_t signature[static 64],
                     size_t len)
 {
   EVP_PKEY *pkey =
-      EVP_PKEY_new_raw_public_key (EVP_PKEY_ED25519, NULL, key->bytes, sizeof key->bytes);
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
+      libcrypto.EVP_PKEY_new_raw_public_key (EVP_PKEY_ED25519, NULL, key->bytes, sizeof key->bytes);
+  EVP_MD_CTX *ctx = libcrypto.EVP_MD_CTX_new ();
 
-  bool good = pkey && ctx && EVP_DigestVerifyInit (ctx, NULL, NULL, NULL, pkey) == 1 &&
-              EVP_DigestVerify (ctx, signature, 64, data, len) == 1;
-  EVP_MD_CTX_free (ctx);
-  EVP_PKEY_free (pkey);
+  bool good = pkey && ctx && libcrypto.EVP_DigestVerifyInit (ctx, NULL, NULL, NULL, pkey) == 1 &&
+              libcrypto.EVP_DigestVerify (ctx, signature, 64, data, len) == 1;
+  libcrypto.EVP_MD_CTX_free (ctx);
+  libcrypto.EVP_PKEY_free (pkey);
   return good;
 }
 
@@ -133,6 +137,8 @@ int edsig_verify (const struct edsig *sig, const struct edkey *key, const void *
 {
   char expected[17], found[17];
 
+  if (libcrypto_load (err) < 0)
+    return -err->code;
   if (memcmp (sig->number, key->number, EDSIGN_NUMBER) != 0) {
     edkey_number (key->number, expected);
     edkey_number (sig->number, found);

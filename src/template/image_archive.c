@@ -34,9 +34,11 @@ static void release_reading (struct reading *reading)
 
 static int start_reading (struct reading *reading, int fd, struct err *err)
 {
-  struct archive *archive = archive_read_new ();
   struct stat st;
 
+  if (libarchive_load (err) < 0)
+    return -err->code;
+  struct archive *archive = libarchive.archive_read_new ();
   if (!archive)
     err_out_of_memory ();
   reading->archive = archive;
@@ -44,12 +46,12 @@ static int start_reading (struct reading *reading, int fd, struct err *err)
   reading->start_us = clock_us ();
   if (fstat (fd, &st) == 0 && S_ISREG (st.st_mode))
     reading->total = (uint64_t) st.st_size;
-  archive_read_support_filter_gzip (archive);
-  archive_read_support_filter_bzip2 (archive);
-  archive_read_support_filter_xz (archive);
-  archive_read_support_filter_zstd (archive);
-  archive_read_support_format_tar (archive);
-  if (archive_read_open_fd (archive, fd, READ_SIZE) != ARCHIVE_OK)
+  libarchive.archive_read_support_filter_gzip (archive);
+  libarchive.archive_read_support_filter_bzip2 (archive);
+  libarchive.archive_read_support_filter_xz (archive);
+  libarchive.archive_read_support_filter_zstd (archive);
+  libarchive.archive_read_support_format_tar (archive);
+  if (libarchive.archive_read_open_fd (archive, fd, READ_SIZE) != ARCHIVE_OK)
     return unpack_err (&reading->unpacking, err);
   return 0;
 }
@@ -64,7 +66,7 @@ static int next_file (struct reading *reading, struct err *err)
   while ((ret = unpack_next (&reading->unpacking, &entry, &name, err)) > 0) {
     if (interrupt_check (err) < 0 || path_split (&reading->path, name, err) < 0)
       return -err->code;
-    if (archive_entry_filetype (entry) == AE_IFREG && !unpack_hardlink (entry))
+    if (libarchive.archive_entry_filetype (entry) == AE_IFREG && !unpack_hardlink (entry))
       return 1;
   }
   return ret;
@@ -90,7 +92,7 @@ static int write_data (struct reading *reading, int fd, struct err *err)
     const void *data;
     size_t len = 0;
     la_int64_t offset;
-    int ret = archive_read_data_block (reading->archive, &data, &len, &offset);
+    int ret = libarchive.archive_read_data_block (reading->archive, &data, &len, &offset);
 
     if (ret == ARCHIVE_EOF)
       return 0;
@@ -105,7 +107,7 @@ static int write_data (struct reading *reading, int fd, struct err *err)
     reading->left -= len;
     if (lseek (fd, offset, SEEK_SET) < 0 || fd_write_all (fd, data, len) < 0)
       return err_errno (err, "write a file of the image to staging");
-    la_int64_t done = archive_filter_bytes (reading->archive, -1);
+    la_int64_t done = libarchive.archive_filter_bytes (reading->archive, -1);
     net_show ("reading", done > 0 ? (uint64_t) done : 0, reading->total, reading->start_us);
   }
 }
@@ -160,8 +162,8 @@ int image_archive_index (int fd, char **ret_text, size_t *ret_len, struct err *e
     return ret < 0 ? ret : err_code (err, ENOENT, "there is no %s in the archive", index_name);
   autofree char *text = xcalloc (IMAGE_DOCUMENT_MAX + 2, 1);
   la_ssize_t n, len = 0;
-  while ((n = archive_read_data (reading.archive, text + len,
-                                 (size_t) (IMAGE_DOCUMENT_MAX + 1 - len))) > 0)
+  while ((n = libarchive.archive_read_data (reading.archive, text + len,
+                                            (size_t) (IMAGE_DOCUMENT_MAX + 1 - len))) > 0)
     len += n;
   if (n < 0)
     return unpack_err (&reading.unpacking, err);

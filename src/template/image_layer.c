@@ -23,7 +23,7 @@ struct input {
 static void release_input (struct input *input)
 {
   if (input->decompress)
-    archive_read_free (input->decompress);
+    libarchive.archive_read_free (input->decompress);
   checksummer_free (input->blob);
   checksummer_free (input->plain);
   free (input->buffer);
@@ -55,7 +55,7 @@ static la_ssize_t on_read_blob (struct archive *archive, void *data, const void 
 
   *ret_buffer = input->buffer;
   if (n < 0)
-    archive_set_error (archive, errno, "%s", strerror (errno));
+    libarchive.archive_set_error (archive, errno, "%s", strerror (errno));
   return n;
 }
 
@@ -67,15 +67,15 @@ static la_ssize_t on_read_plain (struct archive *archive, void *data, const void
   size_t len = 0;
 
   for (;;) {
-    int ret = archive_read_data_block (input->decompress, ret_buffer, &len, &offset);
+    int ret = libarchive.archive_read_data_block (input->decompress, ret_buffer, &len, &offset);
 
     if (ret == ARCHIVE_EOF)
       return 0;
     if (ret == ARCHIVE_RETRY)
       continue;
     if (ret != ARCHIVE_OK) {
-      archive_set_error (archive, archive_errno (input->decompress), "%s",
-                         archive_error_string (input->decompress));
+      libarchive.archive_set_error (archive, libarchive.archive_errno (input->decompress), "%s",
+                                    libarchive.archive_error_string (input->decompress));
       return -1;
     }
     if (!len)
@@ -83,7 +83,7 @@ static la_ssize_t on_read_plain (struct archive *archive, void *data, const void
     if (len > *input->layer->budget) {
       err_code (&input->err, EFBIG,
                 "refused: unpacked it is larger than is allowed; \"max_unpacked\" allows more");
-      archive_set_error (archive, EFBIG, "it is larger than is allowed");
+      libarchive.archive_set_error (archive, EFBIG, "it is larger than is allowed");
       return -1;
     }
     *input->layer->budget -= len;
@@ -103,18 +103,18 @@ static int open_blob (struct input *input, struct err *err)
 {
   struct archive_entry *entry;
 
-  input->decompress = archive_read_new ();
+  input->decompress = libarchive.archive_read_new ();
   if (!input->decompress)
     err_out_of_memory ();
-  archive_read_support_filter_gzip (input->decompress);
-  archive_read_support_filter_zstd (input->decompress);
-  archive_read_support_format_raw (input->decompress);
-  archive_read_support_format_empty (input->decompress);
-  archive_read_set_read_callback (input->decompress, on_read_blob);
-  archive_read_set_callback_data (input->decompress, input);
-  if (archive_read_open1 (input->decompress) != ARCHIVE_OK)
+  libarchive.archive_read_support_filter_gzip (input->decompress);
+  libarchive.archive_read_support_filter_zstd (input->decompress);
+  libarchive.archive_read_support_format_raw (input->decompress);
+  libarchive.archive_read_support_format_empty (input->decompress);
+  libarchive.archive_read_set_read_callback (input->decompress, on_read_blob);
+  libarchive.archive_read_set_callback_data (input->decompress, input);
+  if (libarchive.archive_read_open1 (input->decompress) != ARCHIVE_OK)
     return archive_err (input, input->decompress, err);
-  int ret = archive_read_next_header (input->decompress, &entry);
+  int ret = libarchive.archive_read_next_header (input->decompress, &entry);
   if (ret != ARCHIVE_OK && ret != ARCHIVE_EOF)
     return archive_err (input, input->decompress, err);
   return 0;
@@ -134,7 +134,7 @@ static int drain_plain (struct input *input, struct archive *archive, struct err
 
 static int unpack (struct input *input, struct writer *writer, struct err *err)
 {
-  autoarchive struct archive *archive = archive_read_new ();
+  autoarchive struct archive *archive = libarchive.archive_read_new ();
   autooverlaying struct overlaying overlaying = {.writer = writer};
   const struct unpack_input from = {.max_unpacked = UINT64_MAX}; /* the layer has its budget */
   struct unpacking unpacking = {.from = &from, .err = &input->err, .archive = archive};
@@ -143,11 +143,11 @@ static int unpack (struct input *input, struct writer *writer, struct err *err)
     err_out_of_memory ();
   if (open_blob (input, err) < 0)
     return -err->code;
-  archive_read_support_format_tar (archive);
-  archive_read_support_format_empty (archive);
-  archive_read_set_read_callback (archive, on_read_plain);
-  archive_read_set_callback_data (archive, input);
-  if (archive_read_open1 (archive) != ARCHIVE_OK)
+  libarchive.archive_read_support_format_tar (archive);
+  libarchive.archive_read_support_format_empty (archive);
+  libarchive.archive_read_set_read_callback (archive, on_read_plain);
+  libarchive.archive_read_set_callback_data (archive, input);
+  if (libarchive.archive_read_open1 (archive) != ARCHIVE_OK)
     return archive_err (input, archive, err);
   if (overlaying_run (&overlaying, &unpacking, err) < 0)
     return -err->code;
@@ -188,7 +188,8 @@ int image_layer_apply (struct writer *writer, const struct image_layer *layer, s
   autoerr struct err unpack_err = {0};
   struct checksum found;
 
-  if (checksummer_new (layer->descriptor->digest.kind, CHECKSUM_NONE, &input.blob, err) < 0 ||
+  if (libarchive_load (err) < 0 ||
+      checksummer_new (layer->descriptor->digest.kind, CHECKSUM_NONE, &input.blob, err) < 0 ||
       checksummer_new (layer->diff_id->kind, CHECKSUM_NONE, &input.plain, err) < 0)
     return -err->code;
   int ret = unpack (&input, writer, &unpack_err);

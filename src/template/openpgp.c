@@ -2,7 +2,7 @@
 #include "openpgp.h"
 #include "util/fd.h"
 #include "util/subprocess.h"
-#include <openssl/evp.h>
+#include "util/libcrypto.h"
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -11,6 +11,7 @@
 enum { KEYRING_MAX = 16 << 20, STATUS_MAX = 1 << 20, MESSAGE_MAX = 64 << 20 };
 
 static const char armor_begin[] = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+static const char broken_armor[] = "it has a broken armor";
 
 /* The base64 between an armor's headers and its checksum. */
 static bool armor_body (const char *text, size_t len, const char **ret_body, size_t *ret_len)
@@ -44,26 +45,32 @@ static bool armor_body (const char *text, size_t len, const char **ret_body, siz
   return true;
 }
 
-unsigned char *openpgp_dearmor (const char *text, size_t len, size_t *ret_len)
+unsigned char *openpgp_dearmor (const char *text, size_t len, size_t *ret_len, struct err *err)
 {
   EVP_ENCODE_CTX *ctx = NULL;
   const char *body = NULL;
   size_t body_len = 0;
   int n = 0, rest = 0;
 
-  if (len > KEYRING_MAX || !armor_body (text, len, &body, &body_len))
+  if (libcrypto_load (err) < 0)
     return NULL;
+  if (len > KEYRING_MAX || !armor_body (text, len, &body, &body_len)) {
+    err_code (err, ERR_USAGE, "%s", broken_armor);
+    return NULL;
+  }
   autofree unsigned char *bytes = xmalloc (body_len + 64);
-  ctx = EVP_ENCODE_CTX_new ();
+  ctx = libcrypto.EVP_ENCODE_CTX_new ();
   if (!ctx)
     err_out_of_memory ();
-  EVP_DecodeInit (ctx);
-  bool good =
-      EVP_DecodeUpdate (ctx, bytes, &n, (const unsigned char *) body, (int) body_len) >= 0 &&
-      EVP_DecodeFinal (ctx, bytes + n, &rest) == 1 && n + rest > 0;
-  EVP_ENCODE_CTX_free (ctx);
-  if (!good)
+  libcrypto.EVP_DecodeInit (ctx);
+  bool good = libcrypto.EVP_DecodeUpdate (ctx, bytes, &n, (const unsigned char *) body,
+                                          (int) body_len) >= 0 &&
+              libcrypto.EVP_DecodeFinal (ctx, bytes + n, &rest) == 1 && n + rest > 0;
+  libcrypto.EVP_ENCODE_CTX_free (ctx);
+  if (!good) {
+    err_code (err, ERR_USAGE, "%s", broken_armor);
     return NULL;
+  }
   *ret_len = (size_t) n + (size_t) rest;
   return steal_ptr (&bytes);
 }
@@ -87,9 +94,9 @@ static int open_keyring (const char *path, struct err *err)
     return err_wrap (err, "the keyring");
   if (!memmem (text, len, armor_begin, strlen (armor_begin)))
     return hidden_file ("keyring", text, len, err);
-  autofree unsigned char *bytes = openpgp_dearmor (text, len, &len);
+  autofree unsigned char *bytes = openpgp_dearmor (text, len, &len, err);
   if (!bytes)
-    return err_code (err, ERR_USAGE, "the keyring %s has a broken armor", path);
+    return err_wrap (err, "the keyring %s", path);
   return hidden_file ("keyring", bytes, len, err);
 }
 

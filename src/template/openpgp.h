@@ -41,7 +41,8 @@ int openpgp_open (const char *keyring, const void *message, size_t len, char **r
  * reason in @err when there is none, or a wrong one beside it. */
 char *openpgp_judge (const char *status, struct err *err);
 
-/* Takes the armor off keys; NULL when @text has none, or a broken one. The caller's. */
-unsigned char *openpgp_dearmor (const char *text, size_t len, size_t *ret_len);
+/* Takes the armor off keys. The caller's; NULL with ERR_USAGE when @text has none, or a broken one.
+ */
+unsigned char *openpgp_dearmor (const char *text, size_t len, size_t *ret_len, struct err *err);
 
 #endif

@@ -2,7 +2,6 @@
 #include "registry_auth.h"
 #include "util/fd.h"
 #include "util/json.h"
-#include <openssl/crypto.h>
 
 enum { AUTH_FILE_MAX = 1 << 20, AUTH_MAX = 64 << 10 };
 
@@ -10,7 +9,7 @@ static void wipe (char *text)
 {
   if (!text)
     return;
-  OPENSSL_cleanse (text, strlen (text));
+  explicit_bzero (text, strlen (text));
   free (text);
 }
 
@@ -180,7 +179,7 @@ static int find_in (const char *path, bool needed, const char *host, const char 
     return err_code (err, EFBIG, "%s has more than %d bytes", path, AUTH_FILE_MAX);
   len = (size_t) n;
   int ret = registry_creds_from_json (text, len, path, host, repository, ret_creds, err);
-  OPENSSL_cleanse (text, len);
+  explicit_bzero (text, len);
   return ret;
 }
 

@@ -2,8 +2,7 @@
 #include "streams_metadata.h"
 #include "template/path.h"
 #include "util/strbuf.h"
-#include <archive.h>
-#include <archive_entry.h>
+#include "template/libarchive.h"
 
 enum { TEMPLATES_MAX = 64, MEMBERS_MAX = 256, TEXT_MAX = 1 << 20 };
 
@@ -168,7 +167,7 @@ static const char *find_member (const struct members *members, const char *name)
 
 static int archive_err (struct archive *archive, struct err *err)
 {
-  const char *text = archive_error_string (archive);
+  const char *text = libarchive.archive_error_string (archive);
 
   return err_code (err, EBADMSG, "read the metadata of the image: %s",
                    text ? text : "unknown error");
@@ -177,15 +176,16 @@ static int archive_err (struct archive *archive, struct err *err)
 static int read_member (struct archive *archive, struct archive_entry *entry,
                         struct members *members, struct err *err)
 {
-  const char *name = archive_entry_pathname (entry);
+  const char *name = libarchive.archive_entry_pathname (entry);
 
-  if (!name || archive_entry_filetype (entry) != AE_IFREG || members->count == MEMBERS_MAX)
+  if (!name || libarchive.archive_entry_filetype (entry) != AE_IFREG ||
+      members->count == MEMBERS_MAX)
     return 0;
   while (strncmp (name, "./", 2) == 0)
     name += 2;
   autofree char *text = xcalloc (1, TEXT_MAX + 1);
   la_ssize_t n, len = 0;
-  while ((n = archive_read_data (archive, text + len, (size_t) (TEXT_MAX - len))) > 0)
+  while ((n = libarchive.archive_read_data (archive, text + len, (size_t) (TEXT_MAX - len))) > 0)
     len += n;
   if (n < 0)
     return archive_err (archive, err);
@@ -198,25 +198,27 @@ static int read_member (struct archive *archive, struct archive_entry *entry,
 
 static int read_members (const void *data, size_t len, struct members *members, struct err *err)
 {
-  struct archive *archive = archive_read_new ();
   struct archive_entry *entry;
   int ret = 0, got;
 
+  if (libarchive_load (err) < 0)
+    return -err->code;
+  struct archive *archive = libarchive.archive_read_new ();
   if (!archive)
     err_out_of_memory ();
-  archive_read_support_filter_gzip (archive);
-  archive_read_support_filter_xz (archive);
-  archive_read_support_filter_zstd (archive);
-  archive_read_support_format_tar (archive);
-  if (archive_read_open_memory (archive, data, len) != ARCHIVE_OK)
+  libarchive.archive_read_support_filter_gzip (archive);
+  libarchive.archive_read_support_filter_xz (archive);
+  libarchive.archive_read_support_filter_zstd (archive);
+  libarchive.archive_read_support_format_tar (archive);
+  if (libarchive.archive_read_open_memory (archive, data, len) != ARCHIVE_OK)
     ret = archive_err (archive, err);
-  while (ret == 0 && (got = archive_read_next_header (archive, &entry)) != ARCHIVE_EOF) {
+  while (ret == 0 && (got = libarchive.archive_read_next_header (archive, &entry)) != ARCHIVE_EOF) {
     if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
       ret = archive_err (archive, err);
     else
       ret = read_member (archive, entry, members, err);
   }
-  archive_read_free (archive);
+  libarchive.archive_read_free (archive);
   return ret;
 }
 

@@ -5,7 +5,7 @@
 #include "template/sums.h"
 #include "trust_internal.h"
 #include "util/fd.h"
-#include <openssl/evp.h>
+#include "util/libcrypto.h"
 #include <sys/mman.h>
 
 enum { SUMS_MAX = 16 << 20, SIGNATURE_MAX = 1 << 20 };
@@ -55,13 +55,15 @@ static int parse_edsig (const struct trust *trust, const char *data, size_t len,
 
 static EVP_MD_CTX *new_blake (struct err *err)
 {
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
+  if (libcrypto_load (err) < 0)
+    return NULL;
+  EVP_MD_CTX *ctx = libcrypto.EVP_MD_CTX_new ();
 
   if (!ctx)
     err_out_of_memory ();
-  if (EVP_DigestInit_ex (ctx, EVP_blake2b512 (), NULL) == 1)
+  if (libcrypto.EVP_DigestInit_ex (ctx, libcrypto.EVP_blake2b512 (), NULL) == 1)
     return ctx;
-  EVP_MD_CTX_free (ctx);
+  libcrypto.EVP_MD_CTX_free (ctx);
   err_code (err, EOPNOTSUPP, "OpenSSL has no BLAKE2b-512, which the signature is of");
   return NULL;
 }
@@ -93,9 +95,9 @@ static int document_edsign (const struct trust *trust, const char *signature, si
   EVP_MD_CTX *blake = new_blake (err);
   if (!blake)
     return -err->code;
-  bool hashed =
-      EVP_DigestUpdate (blake, data, len) == 1 && EVP_DigestFinal_ex (blake, digest, NULL) == 1;
-  EVP_MD_CTX_free (blake);
+  bool hashed = libcrypto.EVP_DigestUpdate (blake, data, len) == 1 &&
+                libcrypto.EVP_DigestFinal_ex (blake, digest, NULL) == 1;
+  libcrypto.EVP_MD_CTX_free (blake);
   if (!hashed)
     err_out_of_memory ();
   return verify_edsig (&sig, &key, digest, sizeof digest, what, import, err);
@@ -238,7 +240,7 @@ int trust_add (struct trust_run *run, const void *data, size_t len, struct err *
   checksummer_add (run->sum, data, len);
   if (run->combined)
     checksummer_add (run->combined, data, len);
-  if (run->blake && EVP_DigestUpdate (run->blake, data, len) != 1)
+  if (run->blake && libcrypto.EVP_DigestUpdate (run->blake, data, len) != 1)
     err_out_of_memory ();
   return run->openpgp.pid > 0 ? openpgp_add (&run->openpgp, data, len, err) : 0;
 }
@@ -322,7 +324,7 @@ static int end_signature (struct trust_run *run, int file_fd, struct err *err)
   }
   if (!run->blake)
     return verify_mapped (run, file_fd, err);
-  if (EVP_DigestFinal_ex (run->blake, digest, NULL) != 1)
+  if (libcrypto.EVP_DigestFinal_ex (run->blake, digest, NULL) != 1)
     err_out_of_memory ();
   return verify_edsig (&run->edsig, &run->edkey, digest, sizeof digest, run->name, run->import,
                        err);
@@ -349,7 +351,8 @@ void trust_run_free (struct trust_run *run)
   checksummer_free (run->sum);
   checksummer_free (run->combined);
   edsig_release (&run->edsig);
-  EVP_MD_CTX_free (run->blake);
+  if (run->blake)
+    libcrypto.EVP_MD_CTX_free (run->blake);
   openpgp_release (&run->openpgp);
   free (run);
 }

@@ -11,7 +11,7 @@ enum { READ_SIZE = 256 << 10 };
 
 int unpack_err (struct unpacking *input, struct err *err)
 {
-  const char *text = archive_error_string (input->archive);
+  const char *text = libarchive.archive_error_string (input->archive);
 
   if (interrupt_check (err) < 0)
     return -err->code;
@@ -23,7 +23,7 @@ int unpack_err (struct unpacking *input, struct err *err)
 /* Decompressing is bounded here, as it may go on and on without anything that is written. */
 static int check_size (struct unpacking *input, struct err *err)
 {
-  la_int64_t bytes = archive_filter_bytes (input->archive, 0);
+  la_int64_t bytes = libarchive.archive_filter_bytes (input->archive, 0);
   uint64_t unpacked =
       bytes > 0 && (uint64_t) bytes > input->written ? (uint64_t) bytes : input->written;
   uint64_t maximum = input->from->max_unpacked;
@@ -57,7 +57,7 @@ static la_ssize_t read_input (struct archive *archive, void *data, const void **
   ssize_t n;
 
   if (check_size (input, input->err) < 0) {
-    archive_set_error (archive, EFBIG, "too large");
+    libarchive.archive_set_error (archive, EFBIG, "too large");
     return -1;
   }
   if (input->from->read) {
@@ -70,7 +70,7 @@ static la_ssize_t read_input (struct archive *archive, void *data, const void **
       net_show ("reading", input->done + (uint64_t) n, input->total, input->start_us);
   }
   if (n < 0)
-    archive_set_error (archive, errno, "%s", strerror (errno));
+    libarchive.archive_set_error (archive, errno, "%s", strerror (errno));
   else
     input->done += (uint64_t) n;
   return n;
@@ -82,7 +82,7 @@ static la_int64_t seek_input (struct archive *archive, void *data, la_int64_t of
   off_t at = lseek (input->from->fd, offset, whence);
 
   if (at < 0) {
-    archive_set_error (archive, errno, "seek: %s", strerror (errno));
+    libarchive.archive_set_error (archive, errno, "seek: %s", strerror (errno));
     return ARCHIVE_FATAL;
   }
   return at;
@@ -92,14 +92,21 @@ static la_int64_t seek_input (struct archive *archive, void *data, la_int64_t of
  * it. */
 static void choose_formats (struct archive *archive)
 {
-  static int (*const choices[]) (struct archive *) = {
-      archive_read_support_filter_gzip,    archive_read_support_filter_bzip2,
-      archive_read_support_filter_xz,      archive_read_support_filter_lzma,
-      archive_read_support_filter_lzip,    archive_read_support_filter_zstd,
-      archive_read_support_filter_lz4,     archive_read_support_filter_compress,
-      archive_read_support_format_tar,     archive_read_support_format_cpio,
-      archive_read_support_format_zip,     archive_read_support_format_7zip,
-      archive_read_support_format_iso9660, archive_read_support_format_xar,
+  int (*const choices[]) (struct archive *) = {
+      libarchive.archive_read_support_filter_gzip,
+      libarchive.archive_read_support_filter_bzip2,
+      libarchive.archive_read_support_filter_xz,
+      libarchive.archive_read_support_filter_lzma,
+      libarchive.archive_read_support_filter_lzip,
+      libarchive.archive_read_support_filter_zstd,
+      libarchive.archive_read_support_filter_lz4,
+      libarchive.archive_read_support_filter_compress,
+      libarchive.archive_read_support_format_tar,
+      libarchive.archive_read_support_format_cpio,
+      libarchive.archive_read_support_format_zip,
+      libarchive.archive_read_support_format_7zip,
+      libarchive.archive_read_support_format_iso9660,
+      libarchive.archive_read_support_format_xar,
   };
 
   for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
@@ -108,20 +115,22 @@ static void choose_formats (struct archive *archive)
 
 static struct archive *open_archive (struct unpacking *input, struct err *err)
 {
-  autoarchive struct archive *archive = archive_read_new ();
   struct stat st;
 
+  if (libarchive_load (err) < 0)
+    return NULL;
+  autoarchive struct archive *archive = libarchive.archive_read_new ();
   if (!archive)
     err_out_of_memory ();
   input->archive = archive;
   choose_formats (archive);
-  archive_read_set_read_callback (archive, read_input);
-  archive_read_set_callback_data (archive, input);
+  libarchive.archive_read_set_read_callback (archive, read_input);
+  libarchive.archive_read_set_callback_data (archive, input);
   if (!input->from->read && fstat (input->from->fd, &st) == 0 && S_ISREG (st.st_mode)) {
     input->total = (uint64_t) st.st_size;
-    archive_read_set_seek_callback (archive, seek_input);
+    libarchive.archive_read_set_seek_callback (archive, seek_input);
   }
-  if (archive_read_open1 (archive) != ARCHIVE_OK) {
+  if (libarchive.archive_read_open1 (archive) != ARCHIVE_OK) {
     unpack_err (input, err);
     return NULL;
   }
@@ -134,8 +143,8 @@ static int convert_xattrs (struct archive_entry *from, struct entry *entry, stru
   const void *value;
   size_t len;
 
-  archive_entry_xattr_reset (from);
-  while (archive_entry_xattr_next (from, &name, &value, &len) == ARCHIVE_OK)
+  libarchive.archive_entry_xattr_reset (from);
+  while (libarchive.archive_entry_xattr_next (from, &name, &value, &len) == ARCHIVE_OK)
     if (entry_set_xattr (entry, name, value, len, err) < 0)
       return -err->code;
   return acl_from_archive (from, entry, err);
@@ -143,22 +152,22 @@ static int convert_xattrs (struct archive_entry *from, struct entry *entry, stru
 
 static int convert_entry (struct archive_entry *from, struct entry *entry, struct err *err)
 {
-  la_int64_t uid = archive_entry_uid (from), gid = archive_entry_gid (from);
+  la_int64_t uid = libarchive.archive_entry_uid (from), gid = libarchive.archive_entry_gid (from);
 
   /* The last number is "no id" to the kernel. */
   if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
     return err_code (err, EINVAL, "its owner %lld:%lld is out of range", (long long) uid,
                      (long long) gid);
   *entry = (struct entry){
-      .mode = archive_entry_mode (from),
+      .mode = libarchive.archive_entry_mode (from),
       .uid = (uid_t) uid,
       .gid = (gid_t) gid,
-      .rdev = archive_entry_rdev (from),
+      .rdev = libarchive.archive_entry_rdev (from),
       .mtime = {.tv_nsec = UTIME_OMIT},
   };
-  if (archive_entry_mtime_is_set (from))
-    entry->mtime = (struct timespec){.tv_sec = archive_entry_mtime (from),
-                                     .tv_nsec = archive_entry_mtime_nsec (from)};
+  if (libarchive.archive_entry_mtime_is_set (from))
+    entry->mtime = (struct timespec){.tv_sec = libarchive.archive_entry_mtime (from),
+                                     .tv_nsec = libarchive.archive_entry_mtime_nsec (from)};
   if (entry->mtime.tv_nsec != UTIME_OMIT &&
       (entry->mtime.tv_nsec < 0 || entry->mtime.tv_nsec >= 1000000000))
     return err_code (err, EINVAL, "its time is out of range");
@@ -174,7 +183,7 @@ static int unpack_data (struct writer *writer, struct unpacking *input, struct a
     const void *data;
     size_t len;
     la_int64_t offset;
-    int ret = archive_read_data_block (input->archive, &data, &len, &offset);
+    int ret = libarchive.archive_read_data_block (input->archive, &data, &len, &offset);
 
     if (ret == ARCHIVE_EOF)
       break;
@@ -191,9 +200,9 @@ static int unpack_data (struct writer *writer, struct unpacking *input, struct a
       return err->code ? -err->code : err_code (err, EBADMSG, "a negative offset");
     end = (uint64_t) offset + len;
   }
-  if (archive_entry_size_is_set (from) && archive_entry_size (from) > 0 &&
-      (uint64_t) archive_entry_size (from) > end)
-    end = (uint64_t) archive_entry_size (from);
+  if (libarchive.archive_entry_size_is_set (from) && libarchive.archive_entry_size (from) > 0 &&
+      (uint64_t) libarchive.archive_entry_size (from) > end)
+    end = (uint64_t) libarchive.archive_entry_size (from);
   return writer_file_end (writer, end, err);
 }
 
@@ -213,23 +222,23 @@ static int unpack_file (struct writer *writer, struct unpacking *input, struct a
 /* Names that cannot be said in the locale come from formats that store UTF-16. */
 static const char *entry_path (struct archive_entry *from)
 {
-  const char *path = archive_entry_pathname (from);
+  const char *path = libarchive.archive_entry_pathname (from);
 
-  return path ? path : archive_entry_pathname_utf8 (from);
+  return path ? path : libarchive.archive_entry_pathname_utf8 (from);
 }
 
 const char *unpack_hardlink (struct archive_entry *from)
 {
-  const char *target = archive_entry_hardlink (from);
+  const char *target = libarchive.archive_entry_hardlink (from);
 
-  return target ? target : archive_entry_hardlink_utf8 (from);
+  return target ? target : libarchive.archive_entry_hardlink_utf8 (from);
 }
 
 static const char *entry_symlink (struct archive_entry *from)
 {
-  const char *target = archive_entry_symlink (from);
+  const char *target = libarchive.archive_entry_symlink (from);
 
-  return target ? target : archive_entry_symlink_utf8 (from);
+  return target ? target : libarchive.archive_entry_symlink_utf8 (from);
 }
 
 int unpack_entry (struct writer *writer, struct unpacking *input, struct archive_entry *from,
@@ -238,7 +247,7 @@ int unpack_entry (struct writer *writer, struct unpacking *input, struct archive
   const char *target = unpack_hardlink (from);
   autoentry struct entry entry = {0};
 
-  if (target && archive_entry_size (from) <= 0)
+  if (target && libarchive.archive_entry_size (from) <= 0)
     return writer_link (writer, path, target, err);
   if (convert_entry (from, &entry, err) < 0) {
     autofree char *quoted = path_quote (path);
@@ -277,7 +286,7 @@ int unpack_entry (struct writer *writer, struct unpacking *input, struct archive
  * are: what is wanted. All other warnings tell of something that would be lost. */
 static bool only_charset (struct archive *archive)
 {
-  const char *text = archive_error_string (archive);
+  const char *text = libarchive.archive_error_string (archive);
 
   return text && strstr (text, "can't be converted from") != NULL;
 }
@@ -288,7 +297,7 @@ int unpack_next (struct unpacking *input, struct archive_entry **ret_entry, cons
   int ret;
 
   do
-    ret = archive_read_next_header (input->archive, ret_entry);
+    ret = libarchive.archive_read_next_header (input->archive, ret_entry);
   while (ret == ARCHIVE_RETRY);
   if (ret == ARCHIVE_EOF)
     return 0;

@@ -4,13 +4,12 @@
 #define VG_TEMPLATE_UNPACK_INTERNAL_H
 
 #include "template/unpack.h"
-#include <archive.h>
-#include <archive_entry.h>
+#include "template/libarchive.h"
 
 static inline void cleanup_archive (struct archive **archive)
 {
   if (*archive)
-    archive_read_free (*archive);
+    libarchive.archive_read_free (*archive);
 }
 #define autoarchive __attribute__ ((cleanup (cleanup_archive)))
 

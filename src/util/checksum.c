@@ -2,7 +2,7 @@
 #include "checksum.h"
 #include "fd.h"
 #include "strbuf.h"
-#include <openssl/evp.h>
+#include "libcrypto.h"
 #include <strings.h>
 
 static const struct {
@@ -135,6 +135,8 @@ static void require (int ok)
 int checksummer_new (enum checksum_kind first, enum checksum_kind second,
                      struct checksummer **ret_checksummer, struct err *err)
 {
+  if (libcrypto_load (err) < 0)
+    return -err->code;
   autochecksummer struct checksummer *checksummer = xcalloc (1, sizeof *checksummer);
 
   checksummer->kind[0] = first;
@@ -144,11 +146,11 @@ int checksummer_new (enum checksum_kind first, enum checksum_kind second,
 
     if (kind == CHECKSUM_NONE || (i == 1 && second == first))
       continue;
-    checksummer->md[i] = EVP_MD_fetch (NULL, kinds[kind].openssl, NULL);
+    checksummer->md[i] = libcrypto.EVP_MD_fetch (NULL, kinds[kind].openssl, NULL);
     if (!checksummer->md[i])
       return err_code (err, EOPNOTSUPP, "this host's OpenSSL does not offer %s digests",
                        kinds[kind].name);
-    checksummer->ctx[i] = EVP_MD_CTX_new ();
+    checksummer->ctx[i] = libcrypto.EVP_MD_CTX_new ();
     if (!checksummer->ctx[i])
       err_out_of_memory ();
   }
@@ -164,8 +166,8 @@ void checksummer_free (struct checksummer *checksummer)
   if (!checksummer)
     return;
   for (int i = 0; i < 2; i++) {
-    EVP_MD_CTX_free (checksummer->ctx[i]);
-    EVP_MD_free (checksummer->md[i]);
+    libcrypto.EVP_MD_CTX_free (checksummer->ctx[i]);
+    libcrypto.EVP_MD_free (checksummer->md[i]);
   }
   free (checksummer);
   errno = saved;
@@ -175,14 +177,14 @@ void checksummer_restart (struct checksummer *checksummer)
 {
   for (int i = 0; i < 2; i++)
     if (checksummer->ctx[i])
-      require (EVP_DigestInit_ex2 (checksummer->ctx[i], checksummer->md[i], NULL));
+      require (libcrypto.EVP_DigestInit_ex2 (checksummer->ctx[i], checksummer->md[i], NULL));
 }
 
 void checksummer_add (struct checksummer *checksummer, const void *data, size_t len)
 {
   for (int i = 0; i < 2; i++)
     if (checksummer->ctx[i])
-      require (EVP_DigestUpdate (checksummer->ctx[i], data, len));
+      require (libcrypto.EVP_DigestUpdate (checksummer->ctx[i], data, len));
 }
 
 int checksummer_add_file (struct checksummer *checksummer, int fd, uint64_t from, uint64_t to,
@@ -215,7 +217,7 @@ void checksummer_end (struct checksummer *checksummer, struct checksum *ret_firs
   for (int i = 0; i < 2; i++)
     if (checksummer->ctx[i]) {
       result[i].kind = checksummer->kind[i];
-      require (EVP_DigestFinal_ex (checksummer->ctx[i], result[i].bytes, NULL));
+      require (libcrypto.EVP_DigestFinal_ex (checksummer->ctx[i], result[i].bytes, NULL));
     }
   if (!checksummer->ctx[1] && checksummer->kind[1] == checksummer->kind[0])
     result[1] = result[0];

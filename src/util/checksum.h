@@ -62,7 +62,7 @@ const struct checksum *checksum_strongest (const struct checksum *list, size_t c
 struct checksummer;
 
 /* @second may be CHECKSUM_NONE, or the same as @first. EOPNOTSUPP when OpenSSL has one of them not,
- * or forbids it. */
+ * or forbids it; ELIBACC when it is missing. */
 int checksummer_new (enum checksum_kind first, enum checksum_kind second,
                      struct checksummer **ret_checksummer, struct err *err);
 void checksummer_free (struct checksummer *checksummer);

@@ -103,6 +103,12 @@ void err_out_of_memory (void)
   _exit (1);
 }
 
+void err_stop (const struct err *err)
+{
+  fprintf (stderr, "vguest: %s\n", err_text (err));
+  _exit (err_exit_status (err));
+}
+
 void *xmalloc (size_t size)
 {
   void *p = malloc (size ? size : 1);

@@ -55,6 +55,10 @@ int err_exit_status (const struct err *err);
 /* Stops the program because memory ran out. */
 void err_out_of_memory (void) __attribute__ ((noreturn));
 
+/* Stops the program with the error's text, in the same way: for what is missing in the program
+ * itself, where no caller could go on. */
+void err_stop (const struct err *err) __attribute__ ((noreturn));
+
 /* Allocation that cannot fail (see above). */
 void *xmalloc (size_t size) __attribute__ ((malloc, returns_nonnull, warn_unused_result));
 void *xcalloc (size_t count, size_t size) __attribute__ ((malloc, returns_nonnull));

@@ -71,7 +71,7 @@ static int set_config (struct fetch_config *config, const struct fetch_config *f
 
 static void global_init (void)
 {
-  if (curl_global_init (CURL_GLOBAL_DEFAULT) != CURLE_OK)
+  if (libcurl.curl_global_init (CURL_GLOBAL_DEFAULT) != CURLE_OK)
     err_out_of_memory ();
 }
 
@@ -80,15 +80,17 @@ int fetch_open (const struct fetch_config *config, struct fetch **ret_fetch, str
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   autofetch struct fetch *fetch = xcalloc (1, sizeof *fetch);
 
+  if (libcurl_load (err) < 0)
+    return -err->code;
   pthread_once (&once, global_init);
   if (set_config (&fetch->config, config, err) < 0)
     return -err->code;
-  fetch->multi = curl_multi_init ();
-  fetch->share = curl_share_init ();
+  fetch->multi = libcurl.curl_multi_init ();
+  fetch->share = libcurl.curl_share_init ();
   if (!fetch->multi || !fetch->share)
     err_out_of_memory ();
   fetch->last = &fetch->transfers;
-  curl_share_setopt (fetch->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+  libcurl.curl_share_setopt (fetch->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   *ret_fetch = steal_ptr (&fetch);
   return 0;
 }
@@ -99,9 +101,9 @@ void fetch_close (struct fetch *fetch)
   int saved = errno;
 
   if (fetch->multi)
-    curl_multi_cleanup (fetch->multi);
+    libcurl.curl_multi_cleanup (fetch->multi);
   if (fetch->share)
-    curl_share_cleanup (fetch->share);
+    libcurl.curl_share_cleanup (fetch->share);
   for (struct fetch_host *host = fetch->hosts, *next; host; host = next) {
     next = host->next;
     free (host->origin);
@@ -221,7 +223,7 @@ static void take_answers (struct fetch *fetch)
   const CURLMsg *message;
   int left = 0;
 
-  while ((message = curl_multi_info_read (fetch->multi, &left))) {
+  while ((message = libcurl.curl_multi_info_read (fetch->multi, &left))) {
     CURLcode code = message->data.result;
     char *data = NULL;
 
@@ -240,13 +242,13 @@ int fetch_step (struct fetch *fetch, int wait_ms, struct err *err)
   start_due (fetch, &wait_us);
   /* Wait first: what has come then is the caller's at once. What was begun, or goes on after a
    * pause, does not wait. */
-  CURLMcode code =
-      wait_us ? curl_multi_poll (fetch->multi, NULL, 0, (int) ((wait_us + 999) / 1000), NULL)
-              : CURLM_OK;
+  CURLMcode code = wait_us ? libcurl.curl_multi_poll (fetch->multi, NULL, 0,
+                                                      (int) ((wait_us + 999) / 1000), NULL)
+                           : CURLM_OK;
   if (code == CURLM_OK)
-    code = curl_multi_perform (fetch->multi, &running);
+    code = libcurl.curl_multi_perform (fetch->multi, &running);
   if (code != CURLM_OK)
-    return err_code (err, EIO, "libcurl: %s", curl_multi_strerror (code));
+    return err_code (err, EIO, "libcurl: %s", libcurl.curl_multi_strerror (code));
   take_answers (fetch);
   return interrupt_check (err);
 }

@@ -75,7 +75,8 @@ struct fetch_config {
 };
 #define FETCH_NO_RETRIES UINT32_MAX
 
-/* ERR_USAGE for a certificate file or directory that is not there, and names where it is set. */
+/* ERR_USAGE for a certificate file or directory that is not there, and names where it is set;
+ * ELIBACC where libcurl is not installed. */
 int fetch_open (const struct fetch_config *config, struct fetch **ret_fetch, struct err *err);
 void fetch_close (struct fetch *fetch);
 static inline void cleanup_fetch (struct fetch **fetch)
@@ -196,7 +197,8 @@ uint64_t fetch_stream_total (const struct fetch_stream *stream);
 /* Ends it; early, too. Takes NULL. Before fetch_close. */
 void fetch_stream_close (struct fetch_stream *stream);
 
-/* @url as messages may show it: without user, password and query. The caller's string. */
+/* @url as messages may show it: without user, password and query. The caller's string. Needs no
+ * session, and libcurl for best results only. */
 char *fetch_url_for_people (const char *url);
 
 #endif

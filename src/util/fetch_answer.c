@@ -298,7 +298,7 @@ static void on_curl_error (struct transfer *transfer, CURLcode curl_code)
     if ((unsigned char) *p < ' ' || *p == 0x7f)
       *p = ' ';
   fail (transfer, meaning.code, "%s",
-        transfer->message[0] ? transfer->message : curl_easy_strerror (curl_code));
+        transfer->message[0] ? transfer->message : libcurl.curl_easy_strerror (curl_code));
   if (meaning.outcome == FETCH_NETWORK)
     try_later (transfer, 0);
   else

@@ -13,7 +13,7 @@
 #include "fetch.h"
 #include "fetch_header.h"
 #include "strbuf.h"
-#include <curl/curl.h>
+#include "libcurl.h"
 
 enum {
   FETCH_STREAM_BUFFER = 1 << 20,

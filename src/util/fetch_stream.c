@@ -46,7 +46,7 @@ static int fill (struct fetch_stream *stream, struct err *err)
   while (!stream->filling.len && transfer->state != TRANSFER_ENDED) {
     if (transfer->paused) {
       transfer->paused = false;
-      curl_easy_pause (transfer->easy, CURLPAUSE_CONT);
+      libcurl.curl_easy_pause (transfer->easy, CURLPAUSE_CONT);
     }
     if (!stream->filling.len && fetch_step (stream->fetch, FETCH_POLL_MS, err) < 0)
       return -err->code;

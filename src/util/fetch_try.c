@@ -38,7 +38,7 @@ static bool can_continue (const struct transfer *transfer)
 
 static void add_header (struct transfer *transfer, const char *line)
 {
-  struct curl_slist *list = curl_slist_append (transfer->list, line);
+  struct curl_slist *list = libcurl.curl_slist_append (transfer->list, line);
 
   if (!list)
     err_out_of_memory ();
@@ -177,7 +177,7 @@ static void set_options (struct transfer *transfer)
 
 int fetch_try_start (struct transfer *transfer, struct err *err)
 {
-  transfer->easy = curl_easy_init ();
+  transfer->easy = libcurl.curl_easy_init ();
   if (!transfer->easy)
     return err_code (err, ENOMEM, "libcurl gave no handle");
   transfer->message[0] = '\0';
@@ -196,9 +196,9 @@ int fetch_try_start (struct transfer *transfer, struct err *err)
   set_credentials (transfer);
   set_conditions (transfer);
   curl_easy_setopt (transfer->easy, CURLOPT_HTTPHEADER, transfer->list);
-  CURLMcode code = curl_multi_add_handle (transfer->fetch->multi, transfer->easy);
+  CURLMcode code = libcurl.curl_multi_add_handle (transfer->fetch->multi, transfer->easy);
   if (code != CURLM_OK)
-    return err_code (err, EIO, "libcurl: %s", curl_multi_strerror (code));
+    return err_code (err, EIO, "libcurl: %s", libcurl.curl_multi_strerror (code));
   transfer->request->result.tries++;
   transfer->state = TRANSFER_TRYING;
   return 0;
@@ -207,10 +207,10 @@ int fetch_try_start (struct transfer *transfer, struct err *err)
 void fetch_try_release (struct transfer *transfer)
 {
   if (transfer->easy) {
-    curl_multi_remove_handle (transfer->fetch->multi, transfer->easy);
-    curl_easy_cleanup (transfer->easy);
+    libcurl.curl_multi_remove_handle (transfer->fetch->multi, transfer->easy);
+    libcurl.curl_easy_cleanup (transfer->easy);
     transfer->easy = NULL;
   }
-  curl_slist_free_all (transfer->list);
+  libcurl.curl_slist_free_all (transfer->list);
   transfer->list = NULL;
 }

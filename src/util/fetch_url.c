@@ -2,29 +2,36 @@
 #include "fetch_internal.h"
 #include <strings.h>
 
+enum { SHOWN_MAX = 200 };
+
 static void cleanup_curlu (CURLU **url)
 {
-  curl_url_cleanup (*url);
+  if (*url)
+    libcurl.curl_url_cleanup (*url);
 }
 
 static void cleanup_curl_free (char **text)
 {
-  curl_free (*text);
+  libcurl.curl_free (*text);
 }
 
 #define autocurlu __attribute__ ((cleanup (cleanup_curlu)))
 #define autocurlfree __attribute__ ((cleanup (cleanup_curl_free)))
 
-/* NULL for what is no URL with a scheme. */
+/* NULL for what is no URL with a scheme, and without libcurl: of what is called before there is a
+ * session, messages do without. */
 static CURLU *parse (const char *text)
 {
-  CURLU *url = curl_url ();
+  autoerr struct err missing = {0};
 
+  if (libcurl_load (&missing) < 0)
+    return NULL;
+  CURLU *url = libcurl.curl_url ();
   if (!url)
     err_out_of_memory ();
-  if (curl_url_set (url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
+  if (libcurl.curl_url_set (url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
     return url;
-  curl_url_cleanup (url);
+  libcurl.curl_url_cleanup (url);
   return NULL;
 }
 
@@ -32,14 +39,15 @@ static char *get_part (CURLU *url, CURLUPart part, unsigned flags)
 {
   autocurlfree char *text = NULL;
 
-  return curl_url_get (url, part, &text, flags) == CURLUE_OK && text ? xstrdup (text) : NULL;
+  return libcurl.curl_url_get (url, part, &text, flags) == CURLUE_OK && text ? xstrdup (text)
+                                                                             : NULL;
 }
 
 static void drop_secrets (CURLU *url)
 {
-  curl_url_set (url, CURLUPART_USER, NULL, 0);
-  curl_url_set (url, CURLUPART_PASSWORD, NULL, 0);
-  curl_url_set (url, CURLUPART_OPTIONS, NULL, 0);
+  libcurl.curl_url_set (url, CURLUPART_USER, NULL, 0);
+  libcurl.curl_url_set (url, CURLUPART_PASSWORD, NULL, 0);
+  libcurl.curl_url_set (url, CURLUPART_OPTIONS, NULL, 0);
 }
 
 char *fetch_url_strip (const char *text)
@@ -59,15 +67,17 @@ char *fetch_url_for_people (const char *text)
 
   if (url) {
     drop_secrets (url);
-    curl_url_set (url, CURLUPART_QUERY, NULL, 0);
-    curl_url_set (url, CURLUPART_FRAGMENT, NULL, 0);
+    libcurl.curl_url_set (url, CURLUPART_QUERY, NULL, 0);
+    libcurl.curl_url_set (url, CURLUPART_FRAGMENT, NULL, 0);
     shown = get_part (url, CURLUPART_URL, 0);
   }
   if (shown)
     return shown;
-  /* What cannot be taken apart: nothing before an @, as it may be a password. */
+  /* What cannot be taken apart: nothing before an @, as it may be a password, and no query. */
   const char *at = strrchr (text, '@');
-  shown = xasprintf ("\"%.200s\"", at ? at + 1 : text);
+  const char *from = at ? at + 1 : text;
+  size_t len = strcspn (from, "?#");
+  shown = xasprintf ("\"%.*s\"", len < SHOWN_MAX ? (int) len : SHOWN_MAX, from);
   for (char *p = shown; *p; p++)
     if ((unsigned char) *p < ' ' || *p == 0x7f)
       *p = '?';

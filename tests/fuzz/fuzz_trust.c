@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   edsig_release (&sig);
   if (edsig_parse (bytes, size, "input", &sig, &err) == 0)
     (void) edsig_verify (&sig, &key, bytes, size, &err);
-  autofree unsigned char *keys = openpgp_dearmor (bytes, size, &len);
+  autofree unsigned char *keys = openpgp_dearmor (bytes, size, &len, &err);
   if (keys && (!len || len > size))
     abort ();
   autofree char *by = openpgp_judge (text, &err);

@@ -5,8 +5,8 @@
 #include "template/bootstrap.h"
 #include "template/definition.h"
 #include "template/kind.h"
+#include "template/libarchive.h"
 #include "template/path.h"
-#include <archive.h>
 #include <limits.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
@@ -88,7 +88,9 @@ static void quoted_names_have_no_control_characters (void **state)
 static struct archive_entry *new_entry (void)
 {
   struct archive_entry *entry = archive_entry_new ();
+  autoerr struct err err = {0};
 
+  assert_int_equal (libarchive_load (&err), 0);
   assert_non_null (entry);
   archive_entry_set_mode (entry, S_IFREG | 0640);
   return entry;

@@ -144,15 +144,17 @@ static void armor_is_taken_off (void **state)
 {
   static const char armored[] = "text\n-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: 1\n\n"
                                 "aGVsbG8gd29y\nbGQ=\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n";
+  autoerr struct err err = {0};
   size_t len = 0;
-  autofree unsigned char *bytes = openpgp_dearmor (armored, strlen (armored), &len);
+  autofree unsigned char *bytes = openpgp_dearmor (armored, strlen (armored), &len, &err);
 
   (void) state;
   assert_non_null (bytes);
   assert_int_equal (len, 11);
   assert_memory_equal (bytes, "hello world", 11);
-  assert_null (openpgp_dearmor (armored, strlen (armored) - 40, &len));
-  assert_null (openpgp_dearmor ("", 0, &len));
+  assert_null (openpgp_dearmor (armored, strlen (armored) - 40, &len, &err));
+  assert_int_equal (err.code, ERR_USAGE);
+  assert_null (openpgp_dearmor ("", 0, &len, &err));
 }
 
 static void names_are_resolved (void **state)
