@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* maketree DIR FILES [MEAN [SEED]]: makes a tree of that many files below DIR, which it makes; twelve
- * in a directory, of MEAN bytes in the mean, 0: all empty. No two have the same contents, but the
- * same words make the same tree again, times of files included. */
+/* maketree DIR FILES [MEAN [SEED]]: makes a tree of that many files below DIR, which it makes;
+ * twelve in a directory, of MEAN bytes in the mean, 0: all empty. No two have the same contents,
+ * but the same words make the same tree again, times of files included. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
