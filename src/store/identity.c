@@ -14,6 +14,7 @@ struct hasher {
   uint8_t *buffer; /* READ_SIZE bytes for file contents */
   int (*tick) (void *data, size_t bytes, struct err *err);
   void *tick_data;
+  bool waited;
 };
 
 struct hasher *hasher_new (void)
@@ -41,6 +42,11 @@ void hasher_on_read (struct hasher *hasher, int (*tick) (void *data, size_t byte
 {
   hasher->tick = tick;
   hasher->tick_data = data;
+}
+
+bool hasher_waited (const struct hasher *hasher)
+{
+  return hasher->waited;
 }
 
 /* The calls below fail only for lack of memory or a broken library; a wrong hash must never be
@@ -188,6 +194,7 @@ static int hash_contents (struct hasher *hasher, int fd, off_t size, struct dige
     if (n == 0)
       break;
     hasher_add (hasher, hasher->buffer, (size_t) n);
+    hasher->waited |= reading.waiting;
     reading.at += n;
     since += (size_t) n;
     if (since >= TICK_SIZE && hasher->tick) {

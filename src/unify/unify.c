@@ -12,9 +12,9 @@
 
 enum {
   LOOK_THREADS_MAX = 4,
-  /* When warm, as many as there are processors do it, and more cost nothing; a cold disk is fast
-   * with many requests at once. */
-  WORK_THREADS_MIN = 8,
+  /* What is in memory is read best by as many as there are processors; a cold disk is fast with
+   * many requests at once. */
+  COLD_THREADS_MIN = 8,
   FOUND_NEWS = 1 << 20, /* no errno */
 };
 
@@ -176,6 +176,8 @@ static int work_dir (void *data, struct dirwalk_turn *turn, struct err *err)
     if (pass_file (pass, turn->thread, turn->fd, strbuf_str (&path), &list.items[i].entry,
                    list.items[i].verdict, err) < 0)
       return -err->code;
+  if (pass->hashers[turn->thread] && hasher_waited (pass->hashers[turn->thread]))
+    dirwalk_want (turn, COLD_THREADS_MIN);
   if (turn->thread == 0) {
     pthread_mutex_lock (&pass->mutex);
     uint64_t files = pass->report->files;
@@ -189,12 +191,11 @@ static int work_below (struct pass *pass, int fd, const char *prefix,
                        const struct rules_state *state, struct err *err)
 {
   struct work work = {pass, prefix};
-  size_t processors = dirwalk_processors (DIRWALK_THREADS_MAX);
   struct dirwalk walk = {
       .top_fd = fd,
       .rules = &pass->policy->rules,
       .state = state,
-      .threads = processors > WORK_THREADS_MIN ? processors : WORK_THREADS_MIN,
+      .threads = dirwalk_processors (DIRWALK_THREADS_MAX),
       .visit = work_dir,
       .data = &work,
   };

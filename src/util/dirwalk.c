@@ -2,6 +2,7 @@
 #include "dirwalk.h"
 #include "fd.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* A directory that waits, is visited, or is on the path of one that does. */
 struct dirwalk_node {
@@ -25,6 +26,7 @@ struct run {
   const struct dirwalk *walk; /* borrowed */
   struct thread threads[DIRWALK_THREADS_MAX];
   size_t started; /* the caller's included; for the caller alone */
+  atomic_size_t wanted;
 
   pthread_mutex_t mutex; /* for what follows, and for references */
   pthread_cond_t changed;
@@ -69,6 +71,14 @@ void dirwalk_enter (struct dirwalk_turn *turn, const char *name, struct rules_st
   }
   node->next = turn->found;
   turn->found = node;
+}
+
+void dirwalk_want (struct dirwalk_turn *turn, size_t threads)
+{
+  size_t had = atomic_load (&turn->run->wanted);
+
+  while (had < threads && !atomic_compare_exchange_weak (&turn->run->wanted, &had, threads))
+    continue;
 }
 
 /* The path is put together from its end. */
@@ -124,7 +134,8 @@ static void *run_thread (void *data);
 /* One more thread, when there is work for it. The caller's thread alone does this. */
 static void start_more (struct run *run, size_t waiting)
 {
-  size_t most = run->walk->threads < DIRWALK_THREADS_MAX ? run->walk->threads : DIRWALK_THREADS_MAX;
+  size_t wanted = atomic_load (&run->wanted);
+  size_t most = wanted < DIRWALK_THREADS_MAX ? wanted : DIRWALK_THREADS_MAX;
   struct thread *thread = &run->threads[run->started];
 
   if (run->started >= most || waiting < run->started)
@@ -147,7 +158,7 @@ static void *run_thread (void *data)
       break;
     struct dirwalk_node *node = run->waiting;
     struct dirwalk_turn turn = {
-        .fd = -1, .node = node, .state = &node->state, .thread = thread->number};
+        .fd = -1, .node = node, .state = &node->state, .thread = thread->number, .run = run};
     bool skip = run->failed;
     struct err err = {0};
 
@@ -185,7 +196,7 @@ size_t dirwalk_processors (size_t maximum)
 
 int dirwalk_run (const struct dirwalk *walk, struct err *err)
 {
-  struct run run = {.walk = walk, .started = 1, .waiting_count = 1};
+  struct run run = {.walk = walk, .started = 1, .wanted = walk->threads, .waiting_count = 1};
 
   run.waiting = new_node (NULL, "");
   if (walk->rules)

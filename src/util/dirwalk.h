@@ -20,7 +20,8 @@ struct dirwalk_turn {
   const char *path;                /* borrowed; "" is the top */
   const struct rules_state *state; /* borrowed: of the rules in this directory */
   size_t thread;                   /* 0 is the caller's */
-  struct dirwalk_node *node;       /* the walk's own, as what follows */
+  struct run *run;                 /* the walk's own, as what follows */
+  struct dirwalk_node *node;
   struct dirwalk_node *found;
 };
 
@@ -39,6 +40,9 @@ struct dirwalk {
 /* @name, a directory in that of @turn, shall be visited too. @state, of the rules there, is taken
  * over; NULL when the walk has no rules. */
 void dirwalk_enter (struct dirwalk_turn *turn, const char *name, struct rules_state *state);
+
+/* From now on the walk has use for @threads threads, if it had not before. */
+void dirwalk_want (struct dirwalk_turn *turn, size_t threads);
 
 /* Walks. An error of opening names the directory. When not as many threads can be had, fewer do it.
  */

@@ -16,6 +16,8 @@ struct visits {
   uint64_t files;
   size_t longest;
   unsigned fail_at; /* the visit that fails, from 1 */
+  size_t want;      /* asked for by each visit, which then takes a moment */
+  size_t highest;   /* number of a thread */
 };
 
 static int setup (void **state)
@@ -49,9 +51,14 @@ static int count (void *data, struct dirwalk_turn *turn, struct err *err)
   pthread_mutex_lock (&visits->mutex);
   size_t len = strlen (turn->path);
   visits->longest = len > visits->longest ? len : visits->longest;
+  visits->highest = turn->thread > visits->highest ? turn->thread : visits->highest;
   if (++visits->directories == visits->fail_at)
     ret = err_code (err, EIO, "visit %s", turn->path);
   pthread_mutex_unlock (&visits->mutex);
+  if (visits->want) {
+    dirwalk_want (turn, visits->want);
+    usleep (500);
+  }
   return ret;
 }
 
@@ -141,6 +148,25 @@ static void breadth_is_visited_once (void **state)
   assert_int_equal (visits.files, BREADTH);
 }
 
+static void a_visit_can_ask_for_threads (void **state)
+{
+  autoclose int fd = open (*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct visits alone = {.want = 1}, visits = {.want = 3};
+
+  for (int i = 0; i < BREADTH; i++) {
+    char name[20];
+
+    snprintf (name, sizeof name, "%d", i);
+    autoclose int one = fd_make_dir (fd, name, 0700);
+    assert_true (one >= 0);
+  }
+  walk (*state, 1, &alone);
+  assert_int_equal (alone.highest, 0);
+  walk (*state, 1, &visits);
+  assert_int_equal (visits.highest, 2);
+  assert_int_equal (visits.directories, 1 + BREADTH);
+}
+
 static void a_failure_ends_the_walk (void **state)
 {
   autoclose int fd = open (*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -175,6 +201,7 @@ int main (void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown (depth_costs_no_descriptors, setup, teardown),
       cmocka_unit_test_setup_teardown (breadth_is_visited_once, setup, teardown),
+      cmocka_unit_test_setup_teardown (a_visit_can_ask_for_threads, setup, teardown),
       cmocka_unit_test_setup_teardown (a_failure_ends_the_walk, setup, teardown),
       cmocka_unit_test_setup_teardown (symlinks_are_not_followed, setup, teardown),
   };
