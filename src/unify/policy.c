@@ -55,8 +55,8 @@ void policy_release (struct policy *policy)
     free (policy->files[i]);
   cleanup_free (&policy->lines);
   cleanup_free (&policy->files);
-  policy->line_count = policy->file_count = 0;
   rules_release (&policy->rules);
+  *policy = (struct policy){0};
 }
 
 /* "1", "64K" with @units. Returns 0, or -1 when it is no number up to @largest. */
