@@ -9,7 +9,7 @@
 #include "cmd.h"
 #include "cmd/listing.h"
 #include "util/fd.h"
-#include "view/objects.h"
+#include "store/objectnames.h"
 #include "view/view.h"
 
 static const char usage[] =
@@ -107,7 +107,7 @@ static void print_found (const struct found *found, const char *store_path)
     printf ("  object: %s\n", store_path);
 }
 
-static void add_json (const struct found *found, const struct view_object *object, const char *hash,
+static void add_json (const struct found *found, const struct object_name *object, const char *hash,
                       const char *store_path, bool first)
 {
   json_object *entry = json_object_new_object (), *data = NULL;
@@ -128,9 +128,9 @@ static void add_json (const struct found *found, const struct view_object *objec
 }
 
 static void show (const struct context *context, const struct vroot *root,
-                  const struct found *found, const struct view_objects *objects, bool first)
+                  const struct found *found, const struct object_names *objects, bool first)
 {
-  const struct view_object *object = found->is_dir ? NULL : view_objects_find (objects, found->ino);
+  const struct object_name *object = found->is_dir ? NULL : object_names_find (objects, found->ino);
   autofree char *store_path = NULL;
   char hash[DIGEST_TEXT_SIZE] = "", slot[SLOT_NAME_SIZE];
 
@@ -150,7 +150,7 @@ static int run (const struct context *context, struct vroot *root, const char *n
                 size_t count, struct err *err)
 {
   autofiles struct files files = {.items = xcalloc (count, sizeof *files.items)};
-  autoviewobjects struct view_objects objects = {0};
+  autoobjectnames struct object_names objects = {0};
   autoviewdir struct view_dir top = VIEW_DIR_NONE;
   autou64table struct u64table wanted = {0};
   autoguest struct guest *guest = NULL;
@@ -176,7 +176,7 @@ static int run (const struct context *context, struct vroot *root, const char *n
       u64table_add (&wanted, found->ino);
     }
   }
-  if (files.count && view_objects_load (root->store, &wanted, &objects, err) < 0)
+  if (files.count && object_names_load (root->store, &wanted, &objects, err) < 0)
     return -err->code;
   if (context->json) {
     json_object *head = json_object_new_object ();

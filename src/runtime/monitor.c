@@ -63,6 +63,7 @@ static int set_up_signals (struct monitor *m, struct err *err)
   sigemptyset (&set);
   sigaddset (&set, SIGCHLD);
   sigaddset (&set, SIGTERM);
+  sigaddset (&set, SIGIO);
   if (sigprocmask (SIG_SETMASK, &set, NULL) < 0)
     return err_errno (err, "set the signal mask");
   m->signal_fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -157,6 +158,7 @@ static void end_processes (struct monitor *m)
   static const struct timespec pause = {.tv_nsec = 2000000};
   int status;
 
+  guestview_stop (&m->view);
   for (int ms = 0; ms < SESSIONS_GRACE_MS && !m->killed; ms += 2) {
     monitor_reap (m, 0, &status);
     if (kill (-1, 0) < 0)
@@ -262,6 +264,7 @@ void monitor_main (const struct monitor_start *start)
       .control_fd = -1,
       .root_fd = -1,
       .network = NETWORK_INIT,
+      .view = GUESTVIEW_INIT,
   };
   autofree char *cgroup = xasprintf ("%s" GUEST_MONITOR_SUFFIX, start->id);
   bool started = start_guest (&m, &err) == 0;

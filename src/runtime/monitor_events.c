@@ -186,6 +186,24 @@ static void launcher_gone (struct monitor *m)
   monitor_kill_all (m);
 }
 
+/* Somebody in the guest wants to read what is shared. */
+static void view_opened (struct monitor *m)
+{
+  const struct guestview_source source = {m->root_path, m->root_fd};
+  autoerr struct err err = {0};
+
+  if (guestview_opened (&m->view, &source, &err) < 0)
+    monitor_tell (m, &err);
+}
+
+static void view_made (struct monitor *m)
+{
+  autoerr struct err err = {0};
+
+  if (guestview_made (&m->view, &err) < 0)
+    monitor_tell (m, &err);
+}
+
 static void take_signal (struct monitor *m)
 {
   struct signalfd_siginfo info;
@@ -194,49 +212,59 @@ static void take_signal (struct monitor *m)
     return;
   if (info.ssi_signo == SIGTERM)
     begin_stop (m, m->start->settings->stop_timeout);
+  if (info.ssi_signo == SIGIO)
+    view_opened (m);
 }
 
-static int poll_timeout (const struct monitor *m)
+static int poll_timeout (struct monitor *m)
 {
+  int view = guestview_lease (&m->view);
+
   if (!m->stopping || m->killed)
-    return -1;
+    return view;
   uint64_t now = clock_us ();
   if (now >= m->deadline_us)
     return 0;
   uint64_t left = (m->deadline_us - now) / 1000 + 1;
-  return left > INT32_MAX ? INT32_MAX : (int) left;
+  int ms = left > INT32_MAX ? INT32_MAX : (int) left;
+  return view >= 0 && view < ms ? view : ms;
 }
+
+enum { AT_SIGNAL, AT_LAUNCHER, AT_CONTROL, AT_CONSOLE, AT_VIEW, AT_CLIENTS };
 
 /* Waits for one round of events and takes them. */
 void monitor_take_events (struct monitor *m)
 {
-  struct pollfd polls[4 + MONITOR_CLIENTS_MAX] = {
-      {.fd = m->signal_fd, .events = POLLIN},
-      {.fd = m->launcher_fd, .events = POLLIN},
-      {.fd = m->control_fd, .events = POLLIN},
-      {.fd = m->console.fd, .events = POLLIN},
+  struct pollfd polls[AT_CLIENTS + MONITOR_CLIENTS_MAX] = {
+      [AT_SIGNAL] = {.fd = m->signal_fd, .events = POLLIN},
+      [AT_LAUNCHER] = {.fd = m->launcher_fd, .events = POLLIN},
+      [AT_CONTROL] = {.fd = m->control_fd, .events = POLLIN},
+      [AT_CONSOLE] = {.fd = m->console.fd, .events = POLLIN},
+      [AT_VIEW] = {.fd = m->view.maker_fd, .events = POLLIN},
   };
   size_t clients = m->client_count;
 
   for (size_t i = 0; i < clients; i++)
-    polls[4 + i] = (struct pollfd){.fd = m->clients[i], .events = POLLIN};
-  int n = poll (polls, 4 + clients, poll_timeout (m));
+    polls[AT_CLIENTS + i] = (struct pollfd){.fd = m->clients[i], .events = POLLIN};
+  int n = poll (polls, AT_CLIENTS + clients, poll_timeout (m));
   if (n <= 0) {
     if (m->stopping && !m->killed && clock_us () >= m->deadline_us)
       monitor_kill_all (m);
     return;
   }
-  if (polls[0].revents)
+  if (polls[AT_SIGNAL].revents)
     take_signal (m);
-  if (polls[1].revents)
+  if (polls[AT_LAUNCHER].revents)
     launcher_gone (m);
-  if (polls[3].revents)
+  if (polls[AT_CONSOLE].revents)
     console_handle (&m->console);
+  if (polls[AT_VIEW].revents)
+    view_made (m);
   /* Backwards: a closed one is replaced by the last. */
   for (size_t i = clients; i-- > 0;)
-    if (polls[4 + i].revents)
+    if (polls[AT_CLIENTS + i].revents)
       serve_client (m, i);
-  if (polls[2].revents)
+  if (polls[AT_CONTROL].revents)
     accept_client (m);
 }
 

@@ -112,6 +112,7 @@ static int write_bundle (struct monitor *m, struct err *err)
   autofree const char **env = xcalloc (settings->environment.count + 8, sizeof *env);
   struct bundle_command command = {.args = args, .env = env, .cwd = "/", .user = plain_user (m)};
   autoprogram struct program program = {0};
+  const struct bundle_bind view = {m->view.path, GUESTVIEW_TARGET};
   struct bundle bundle = {
       .id = m->start->id,
       .root = m->oci.root_path,
@@ -120,6 +121,8 @@ static int write_bundle (struct monitor *m, struct err *err)
       .init_spec = m->spec,
       .netns = m->network.netns_path,
       .settings = settings,
+      .binds = &view,
+      .bind_count = 1,
   };
   autojson json_object *config = NULL;
 
@@ -144,6 +147,7 @@ static int write_bundle (struct monitor *m, struct err *err)
 int monitor_prepare (struct monitor *m, struct err *err)
 {
   if (oci_mount (&m->oci, m->start->mount_on, err) < 0 || mount_root (m, err) < 0 ||
+      guestview_open (&m->view, m->oci.dir_fd, m->oci.path, m->start->guest, err) < 0 ||
       init_choose (m->start->settings, m->root_fd, &m->spec, err) < 0 || join_network (m, err) < 0)
     return -err->code;
   return write_bundle (m, err);

@@ -7,6 +7,7 @@
 #define VG_RUNTIME_MONITOR_INTERNAL_H
 
 #include "console.h"
+#include "guestview.h"
 #include "init.h"
 #include "monitor.h"
 #include "network.h"
@@ -24,6 +25,7 @@ struct monitor {
   struct targets targets;
   struct console console;
   struct network network;
+  struct guestview view;
   int launcher_fd; /* -1 once the start was acknowledged */
   int proc_fd;     /* the host's /proc: it shows pids of the host's namespace */
   int signal_fd;

@@ -108,6 +108,9 @@ static int visit (struct thread *thread, struct dirwalk_turn *turn, struct err *
   make_path (thread, turn->node);
   turn->path = thread->path;
   turn->fd = fd_open_beneath (walk->top_fd, turn->path, O_RDONLY | O_DIRECTORY | walk->flags);
+  /* Something else may be in its place. */
+  if (turn->fd < 0 && walk->may_vanish && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+    return 0;
   if (turn->fd < 0)
     return err_errno (err, "open the directory /%s", turn->path);
   int ret = walk->visit (walk->data, turn, err);

@@ -26,9 +26,10 @@ struct dirwalk_turn {
 };
 
 struct dirwalk {
-  int top_fd;                      /* borrowed */
-  int flags;                       /* to open directories with, such as O_NOATIME */
-  const struct rules *rules;       /* borrowed, or NULL */
+  int top_fd;                /* borrowed */
+  int flags;                 /* to open directories with, such as O_NOATIME */
+  bool may_vanish;           /* directories that are gone when it is their turn are no error */
+  const struct rules *rules; /* borrowed, or NULL */
   const struct rules_state *state; /* borrowed: of the rules at the top */
   size_t threads; /* 1 to DIRWALK_THREADS_MAX, the caller's included; a small tree gets fewer */
   /* Called for each directory, by several threads at once. It calls dirwalk_enter for those below

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "objects.h"
+#include "objectnames.h"
 #include "util/dirread.h"
 #include "util/fd.h"
 
 enum { FANS = 256 };
 
-void view_objects_release (struct view_objects *objects)
+void object_names_release (struct object_names *objects)
 {
   u64table_release (&objects->index);
   free (objects->items);
-  *objects = (struct view_objects){0};
+  *objects = (struct object_names){0};
 }
 
-const struct view_object *view_objects_find (const struct view_objects *objects, uint64_t ino)
+const struct object_name *object_names_find (const struct object_names *objects, uint64_t ino)
 {
   const uint64_t *at = u64table_get (&objects->index, ino);
 
   return at ? &objects->items[*at] : NULL;
 }
 
-static void add (struct view_objects *objects, uint64_t ino, const struct view_object *object)
+static void add (struct object_names *objects, uint64_t ino, const struct object_name *object)
 {
   if ((objects->count & (objects->count - 1)) == 0)
     objects->items = xreallocarray (objects->items, objects->count ? objects->count * 2 : 1,
@@ -29,12 +29,12 @@ static void add (struct view_objects *objects, uint64_t ino, const struct view_o
 }
 
 static int load_fan (struct store *store, const char *fan, const struct u64table *wanted,
-                     struct view_objects *objects, struct err *err)
+                     struct object_names *objects, struct err *err)
 {
   autoclose int fd = fd_open_dir (store->fd, fan);
   autodirread struct dirread dirread = {.fd = -1};
   struct dirread_entry entry = {0};
-  struct view_object object = {0};
+  struct object_name object = {0};
   int more;
 
   if (fd < 0)
@@ -46,10 +46,10 @@ static int load_fan (struct store *store, const char *fan, const struct u64table
   return more < 0 ? err_wrap (err, "store/%s", fan) : 0;
 }
 
-int view_objects_load (struct store *store, const struct u64table *wanted,
-                       struct view_objects *ret_objects, struct err *err)
+int object_names_load (struct store *store, const struct u64table *wanted,
+                       struct object_names *ret_objects, struct err *err)
 {
-  autoviewobjects struct view_objects objects = {0};
+  autoobjectnames struct object_names objects = {0};
 
   for (unsigned i = 0; i < FANS && objects.count < wanted->count + wanted->has_zero; i++) {
     char fan[3];
@@ -59,6 +59,6 @@ int view_objects_load (struct store *store, const struct u64table *wanted,
       return -err->code;
   }
   *ret_objects = objects;
-  objects = (struct view_objects){0};
+  objects = (struct object_names){0};
   return 0;
 }
