@@ -53,12 +53,11 @@ is_listed () {
 
 @test "a real Debian under systemd: all that is shared, for root alone, and nobody writes there" {
   local private entry hash
-  make_debian_guests services 'sd1,sd2'
-  for private in "$GUESTS"/sd?/private; do
-    mkdir -p "$private/etc/systemd/system"
-    ln -s /dev/null "$private/etc/systemd/system/ssh.service"
-    ln -s /dev/null "$private/etc/systemd/system/nginx.service"
-  done
+  make_debian_guests services sd1
+  private=$GUESTS/sd1/private
+  mkdir -p "$private/etc/systemd/system"
+  ln -s /dev/null "$private/etc/systemd/system/ssh.service"
+  ln -s /dev/null "$private/etc/systemd/system/nginx.service"
   vguest -q sd1 start
   wait_for is_up sd1
   # The name, and where it comes from; as a shell reads it.
@@ -71,8 +70,8 @@ is_listed () {
   [ "$(inside sd1 stat -c '%s %a %U' "$LIST")" = "0 400 root" ]
   assert_list sd1
   [ "$(wc -l <"$T/list")" -gt 5000 ]
-  # Names of hosts and guests, and paths of the host, are not told.
-  refute inside sd1 grep -rlE "sd2|$VGUEST_ROOT" /run/vguest/
+  # Paths of the host are not told.
+  refute inside sd1 grep -rlF "$VGUEST_ROOT" /run/vguest/
   refute grep -F "$VGUEST_ROOT" <<<"$(inside sd1 grep ' /run/vguest ' /proc/self/mountinfo)"
   # Others read the name, not the paths of everything.
   inside sd1 setpriv --reuid 65534 --regid 65534 --clear-groups cat /run/vguest/guest
@@ -93,21 +92,20 @@ is_listed () {
   sleep $REST
   assert_list sd1
   refute grep -E ' /usr/(bin/(xargs|wc|tac|tac2)|share/fresh)$' "$T/list"
-  # Folded and unified, a clone of it, and another guest that took no part.
+  # Folded and unified, and in a clone of it.
   vguest -q sd1 stop
-  vguest -q sd3 build -m clone -- -s sd1
-  vguest -q 'sd[1-3]' start
-  for entry in sd1 sd3; do
+  vguest -q sd2 build -m clone -- -s sd1
+  vguest -q 'sd[1-2]' start
+  for entry in sd1 sd2; do
     is_listed "$entry" /usr/bin/xargs
     is_listed "$entry" /usr/share/fresh
     assert_list "$entry"
   done
   hash=$(vguest --json sd1 which /usr/share/fresh | jq -r '.files[0].object')
   grep -q "^$hash [0-9]* /usr/share/fresh$" "$T/list"
-  listed sd2 >"$T/list"
-  [ -s "$T/list" ]
-  refute grep -F /usr/share/fresh "$T/list"
-  vguest -q 'sd[1-3]' stop
+  # One guest is not told of the other.
+  refute inside sd1 grep -rl sd2 /run/vguest/
+  vguest -q 'sd[1-2]' stop
   assert_no_guests_left
   check_root
 }

@@ -39,11 +39,19 @@ marked () {
   [ "$(mark "$1")" = "$2" ]
 }
 
+# /run/vguest outlives what init does to /run at boot.
+sees_itself () {
+  inside "$1" grep -qx "name=$1" /run/vguest/guest
+  inside "$1" grep -Eq '^[0-9a-f]{64} [0-9]+ /etc/debian_version$' /run/vguest/unified
+  inside "$1" grep -q ' /run/vguest ro,' /proc/self/mountinfo
+}
+
 # The style was detected, and stop is orderly, quick and complete.
 start_and_stop () {
   vguest "$1" start
   [ "$(vguest "$1" status --json | jq -r '.guests[0].init')" = "$2" ]
   wait_for marked "$1" started
+  sees_itself "$1"
   vguest "$1" stop
   marked "$1" "started
 stopped"
@@ -116,6 +124,7 @@ stopped
 started"
   logged sd "the guest restarts"
   wait_for is_running sd
+  sees_itself sd
   local start=$SECONDS
   vguest sd stop
   [ $((SECONDS - start)) -lt 20 ]

@@ -196,6 +196,40 @@ static void symlinks_are_not_followed (void **state)
   assert_int_equal (fd_open_dir_beneath (fd, ".."), -1);
 }
 
+/* Each turn finds what is there at that moment. */
+static int enter_what_is_gone (void *data, struct dirwalk_turn *turn, struct err *err)
+{
+  unsigned *visits = data;
+
+  (void) err;
+  if (++*visits == 1) {
+    dirwalk_enter (turn, "missing", NULL);
+    dirwalk_enter (turn, "file", NULL);
+    dirwalk_enter (turn, "link", NULL);
+    dirwalk_enter (turn, "there", NULL);
+  }
+  return 0;
+}
+
+static void directories_may_vanish (void **state)
+{
+  autoclose int fd = open (*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  unsigned visits = 0;
+  struct dirwalk walk = {.top_fd = fd, .threads = 1, .visit = enter_what_is_gone, .data = &visits};
+  autoerr struct err err = {0};
+
+  make_file (fd, "file");
+  assert_int_equal (symlinkat ("there", fd, "link"), 0);
+  autoclose int there = fd_make_dir (fd, "there", 0700);
+  assert_true (there >= 0);
+  assert_true (dirwalk_run (&walk, &err) < 0);
+  visits = 0;
+  walk.may_vanish = true;
+  if (dirwalk_run (&walk, &err) < 0)
+    fail_msg ("%s", err_text (&err));
+  assert_int_equal (visits, 2);
+}
+
 int main (void)
 {
   const struct CMUnitTest tests[] = {
@@ -203,6 +237,7 @@ int main (void)
       cmocka_unit_test_setup_teardown (breadth_is_visited_once, setup, teardown),
       cmocka_unit_test_setup_teardown (a_visit_can_ask_for_threads, setup, teardown),
       cmocka_unit_test_setup_teardown (a_failure_ends_the_walk, setup, teardown),
+      cmocka_unit_test_setup_teardown (directories_may_vanish, setup, teardown),
       cmocka_unit_test_setup_teardown (symlinks_are_not_followed, setup, teardown),
   };
 
