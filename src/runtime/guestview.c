@@ -5,7 +5,6 @@
 #include "util/fd.h"
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 enum { REST_US = 5000000, REST_FACTOR = 50, REPORT_MAX = 4096 };
 
@@ -68,28 +67,6 @@ static int fill (int fd, const char *text, size_t len, struct err *err)
   return 0;
 }
 
-static int close_others (int *kept, size_t count, struct err *err)
-{
-  int next = 3;
-
-  for (size_t i = 0; i < count; i++)
-    for (size_t k = i + 1; k < count; k++)
-      if (kept[k] < kept[i]) {
-        int fd = kept[i];
-
-        kept[i] = kept[k];
-        kept[k] = fd;
-      }
-  for (size_t i = 0; i < count; i++) {
-    if (kept[i] > next && syscall (SYS_close_range, next, kept[i] - 1, 0) < 0)
-      return err_errno (err, "close inherited descriptors");
-    next = kept[i] + 1;
-  }
-  if (syscall (SYS_close_range, next, ~0U, 0) < 0)
-    return err_errno (err, "close inherited descriptors");
-  return 0;
-}
-
 static int make_list (const struct guestview_source *source, int list_fd, int report_fd,
                       struct err *err)
 {
@@ -98,8 +75,9 @@ static int make_list (const struct guestview_source *source, int list_fd, int re
   autoroot struct vroot *root = NULL;
   int kept[] = {source->root_fd, list_fd, report_fd};
 
-  if (close_others (kept, sizeof kept / sizeof kept[0], err) < 0 ||
-      root_open (&options, &root, err) < 0 ||
+  if (fd_close_others (kept, sizeof kept / sizeof kept[0]) < 0)
+    return err_errno (err, "close inherited descriptors");
+  if (root_open (&options, &root, err) < 0 ||
       unified_list (root->store, source->root_fd, &text, err) < 0)
     return -err->code;
   return fill (list_fd, strbuf_str (&text), text.len, err);

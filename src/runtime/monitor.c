@@ -8,17 +8,11 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 /* A guest that restarts itself at once, again and again, does so once a second. */
 enum { SESSIONS_GRACE_MS = 2000, RESTART_PAUSE_MS = 1000, RESTART_SOON_SECONDS = 5 };
-
-static int compare_ints (const void *a, const void *b)
-{
-  return *(const int *) a - *(const int *) b;
-}
 
 /* Others would keep pipes of the launcher's caller open for as long as the guest runs. */
 static int close_others (struct monitor *m, struct err *err)
@@ -33,23 +27,14 @@ static int close_others (struct monitor *m, struct err *err)
                 m->start->guest->fd,
                 m->start->guest->lock_fd,
                 m->start->root->lock_fd};
-  size_t count = sizeof kept / sizeof kept[0];
-  int null_fd = open ("/dev/null", O_RDWR | O_CLOEXEC), next = 3;
+  int null_fd = open ("/dev/null", O_RDWR | O_CLOEXEC);
 
   if (null_fd < 0 || dup2 (null_fd, STDIN_FILENO) < 0 || dup2 (null_fd, STDOUT_FILENO) < 0 ||
       dup2 (null_fd, STDERR_FILENO) < 0)
     return err_errno (err, "open /dev/null");
-  qsort (kept, count, sizeof kept[0], compare_ints);
-  for (size_t i = 0; i < count; i++) {
-    if (kept[i] < next)
-      continue;
-    if (kept[i] > next && syscall (SYS_close_range, next, kept[i] - 1, 0) < 0)
-      return err_errno (err, "close inherited descriptors");
-    next = kept[i] + 1;
-  }
-  if (syscall (SYS_close_range, next, ~0U, 0) < 0)
-    return err_errno (err, "close inherited descriptors");
-  return 0;
+  return fd_close_others (kept, sizeof kept / sizeof kept[0]) < 0
+             ? err_errno (err, "close inherited descriptors")
+             : 0;
 }
 
 static int set_up_signals (struct monitor *m, struct err *err)

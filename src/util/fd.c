@@ -404,6 +404,26 @@ int fd_remove_tree (int dir_fd, const char *name, struct err *err)
   return 0;
 }
 
+static int compare_ints (const void *a, const void *b)
+{
+  return *(const int *) a - *(const int *) b;
+}
+
+int fd_close_others (int *kept, size_t count)
+{
+  int next = STDERR_FILENO + 1;
+
+  qsort (kept, count, sizeof *kept, compare_ints);
+  for (size_t i = 0; i < count; i++) {
+    if (kept[i] < next)
+      continue;
+    if (kept[i] > next && syscall (SYS_close_range, next, kept[i] - 1, 0) < 0)
+      return -1;
+    next = kept[i] + 1;
+  }
+  return (int) syscall (SYS_close_range, next, ~0U, 0);
+}
+
 void fd_raise_limit (void)
 {
   struct rlimit limit;

@@ -73,6 +73,10 @@ char *fd_proc_path (int fd, const char *name);
  * within @name first. */
 int fd_remove_tree (int dir_fd, const char *name, struct err *err);
 
+/* Closes all descriptors but 0 to 2 and the @kept ones, which get sorted; negative ones are none.
+ * 0, or -1 with errno. */
+int fd_close_others (int *kept, size_t count);
+
 /* Raises the soft limit of open descriptors to the hard one; deep trees need it. */
 void fd_raise_limit (void);
 
