@@ -24,10 +24,15 @@ static int open_top (const char *path)
 
 static int operate (uint64_t seed, unsigned count, int guest_fd, int twin_fd, struct err *err)
 {
-  /* The kernel's clock for files may be a tick behind. */
-  time_t since = time (NULL) - 1;
+  /* What was there before must not look as if it had been changed: it would be settled, and that
+   * separates names of the guest that no operation has touched. The kernel's clock for files may be
+   * a tick behind. */
+  const time_t since = time (NULL) + 1;
+  const struct timespec begin = {.tv_sec = since, .tv_nsec = 50000000};
   unsigned bad = 0;
 
+  while (clock_nanosleep (CLOCK_REALTIME, TIMER_ABSTIME, &begin, NULL) == EINTR)
+    ;
   for (unsigned i = 0; i < count; i++) {
     bad += mirror_operate (seed, i, guest_fd, twin_fd);
     if (bad > 20)
