@@ -2,26 +2,8 @@
 #include "libcurl.h"
 #include <stdarg.h>
 
-struct libcurl libcurl;
-
-LIBRARY_NOTE (LIBCURL_SONAME, "libcurl", "to fetch files");
-
-int libcurl_load (struct err *err)
-{
-  static const char *const names[] = {LIBCURL_FUNCTIONS (LIBRARY_NAME)};
-  static struct library library = {
-      .soname = LIBCURL_SONAME,
-      .what_for = "to fetch files",
-      .package = "libcurl4 (in Fedora libcurl)",
-      .functions = (void **) &libcurl,
-      .names = names,
-      .count = sizeof names / sizeof names[0],
-      .mutex = PTHREAD_MUTEX_INITIALIZER,
-  };
-
-  static_assert (sizeof libcurl == sizeof names, "a table of one address for each name");
-  return library_load (&library, err);
-}
+LIBRARY_DEFINE (libcurl, LIBCURL_FUNCTIONS, LIBCURL_SONAME, "to fetch files",
+                "libcurl4 (in Fedora libcurl)");
 
 /* The number of an option tells the type of its value. The parentheses keep the macros of the same
  * names out. */

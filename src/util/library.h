@@ -48,6 +48,29 @@ int library_load (struct library *library, struct err *err);
 #define LIBRARY_MEMBER(function) typeof (&(function)) (function);
 #define LIBRARY_NAME(function) #function,
 
+/* Defines the table @table of the functions in @list, @table_load, which calls library_load for it,
+ * and the library's note. The others are strings, see struct library. */
+#define LIBRARY_DEFINE(table, list, file, what, packages)                                          \
+  struct table table;                                                                              \
+  LIBRARY_NOTE (file, #table, what);                                                               \
+  int table##_load (struct err *err)                                                               \
+  {                                                                                                \
+    static const char *const names[] = {list (LIBRARY_NAME)};                                      \
+    static struct library library = {                                                              \
+        .soname = (file),                                                                          \
+        .what_for = (what),                                                                        \
+        .package = (packages),                                                                     \
+        .functions = (void **) &(table),                                                           \
+        .names = names,                                                                            \
+        .count = sizeof names / sizeof names[0],                                                   \
+        .mutex = PTHREAD_MUTEX_INITIALIZER,                                                        \
+    };                                                                                             \
+                                                                                                   \
+    static_assert (sizeof (table) == sizeof names, "a table of one address for each name");        \
+    return library_load (&library, err);                                                           \
+  }                                                                                                \
+  static_assert (sizeof (table), "for the semicolon behind it")
+
 /* Defines a note in the section .note.dlopen, by the "ELF dlopen metadata" of the UAPI group: it
  * tells packagers' tools of a library that they do not see among those that are linked. All three
  * are strings. */
