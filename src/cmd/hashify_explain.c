@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hashify_explain.h"
-#include "tree/lower.h"
 #include "unify/policy.h"
 #include "util/fd.h"
+#include "view/view.h"
 
 /* A path in a guest, or in none. */
 struct question {
@@ -26,41 +26,23 @@ static const char *const consequences[] = {
     [FOLD_DROP] = "dropped when a transaction is committed",
 };
 
-/* Is it what an overlay hides a name with? */
-static bool is_whiteout (const struct stat *st)
-{
-  return S_ISCHR (st->st_mode) && st->st_rdev == 0;
-}
-
 /* Finds the file in the layers of the guest. */
-static int find_file (const struct lower *root, struct question *question, struct err *err)
+static int find_file (const struct view_dir *top, struct question *question, struct err *err)
 {
-  const char *slash = strrchr (question->path, '/');
-  autofree char *directory = xstrndup (question->path, (size_t) (slash - question->path));
-  autolower struct lower parent = LOWER_NONE, child = LOWER_NONE;
-  int fd = -1;
+  autoviewplace struct view_place place = {.dir = VIEW_DIR_NONE};
 
-  if (lower_lookup (root, directory, &parent, err) < 0)
-    return -err->code;
-  if (!slash[1])
-    fd = lower_top (&parent);
-  else if (lower_child (&parent, slash + 1, &child, err) < 0)
-    return -err->code;
-  else if (lower_top (&child) >= 0)
-    fd = lower_top (&child);
-  if (fd >= 0) {
-    if (fstat (fd, &question->st) < 0)
-      return err_errno (err, "stat %s", question->path);
-    question->layer = fd == parent.priv || fd == child.priv ? "private" : "tree";
+  if (view_lookup (top, question->path, &place, err) < 0) {
+    if (err->code != ENOENT && err->code != ENOTDIR)
+      return -err->code;
+    err_release (err);
     return 0;
   }
-  fd = lower_find_file (&parent, slash + 1);
-  if (fd < 0)
-    return 0;
-  if (fstatat (fd, slash + 1, &question->st, AT_SYMLINK_NOFOLLOW) < 0)
+  int ret = place.entry ? fstatat (place.entry->dir_fd, place.entry->name, &question->st,
+                                   AT_SYMLINK_NOFOLLOW)
+                        : fstat (view_dir_fd (&place.dir), &question->st);
+  if (ret < 0)
     return err_errno (err, "stat %s", question->path);
-  if (!is_whiteout (&question->st))
-    question->layer = fd == parent.priv ? "private" : "tree";
+  question->layer = place.entry && place.entry->layer != VIEW_PRIVATE ? "tree" : "private";
   return 0;
 }
 
@@ -84,9 +66,9 @@ static json_object *answer_to_json (const struct question *question,
   json_set_bytes (object, "path", question->path, strlen (question->path));
   json_set_string (object, "layer", question->layer);
   json_set_string (object, "result", results[reason->verdict & FOLD_CLASS_MASK]);
-  json_object_object_add (object, "rule", line_to_json (reason->by_class));
+  json_put (object, "rule", line_to_json (reason->by_class));
   json_set_string (object, "mtime", reason->verdict & FOLD_ANY_MTIME ? "relaxed" : "exact");
-  json_object_object_add (object, "mtime_rule", line_to_json (reason->by_mtime));
+  json_put (object, "mtime_rule", line_to_json (reason->by_mtime));
   return object;
 }
 
@@ -123,17 +105,17 @@ static int explain_in (const struct guest *guest, const struct names *paths, jso
                        struct err *err)
 {
   autopolicy struct policy policy = {0};
-  autolower struct lower root = LOWER_NONE;
+  autoviewdir struct view_dir top = VIEW_DIR_NONE;
 
   if (policy_load (guest ? guest->fd : -1, &policy, err) < 0)
     return -err->code;
-  if (guest && lower_open (guest->fd, /* with_private= */ true, &root, err) < 0)
+  if (guest && view_open (guest->fd, &top, err) < 0)
     return -err->code;
   for (size_t i = 0; i < paths->count; i++) {
     struct question question = {.guest = guest ? guest->name : NULL, .path = paths->items[i]};
     struct policy_reason reason;
 
-    if (guest && find_file (&root, &question, err) < 0)
+    if (guest && find_file (&top, &question, err) < 0)
       return -err->code;
     bool is_file = question.layer && !S_ISDIR (question.st.st_mode);
     policy_explain (&policy, question.path, is_file ? &question.st : NULL, &reason);
@@ -148,22 +130,21 @@ static int explain_in (const struct guest *guest, const struct names *paths, jso
 static int explain_guests (const struct context *context, struct selecting *selecting,
                            const struct names *paths, json_object *answers, struct err *err)
 {
-  struct vroot *root = NULL;
+  autoroot struct vroot *root = NULL;
   autonames struct names names = {0};
-  int ret = context_open_root (context, /* write= */ false, &root, err);
 
-  if (ret == 0)
-    ret = selecting_resolve (root, selecting, &names, err);
-  for (size_t i = 0; i < names.count && ret == 0; i++) {
+  if (context_open_root (context, /* write= */ false, &root, err) < 0 ||
+      selecting_resolve (root, selecting, &names, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < names.count; i++) {
     autoguest struct guest *guest = NULL;
 
-    ret = guest_open (root, names.items[i], GUEST_PEEK, &guest, err);
-    if (ret == 0 && explain_in (guest, paths, answers, err) < 0)
-      ret = err_wrap (err, "guest %s", names.items[i]);
+    if (guest_open (root, names.items[i], GUEST_PEEK, &guest, err) < 0)
+      return -err->code;
+    if (explain_in (guest, paths, answers, err) < 0)
+      return err_wrap (err, "guest %s", names.items[i]);
   }
-  if (root)
-    root_close (root);
-  return ret;
+  return 0;
 }
 
 int hashify_explain (const struct context *context, struct selecting *selecting,
@@ -173,7 +154,7 @@ int hashify_explain (const struct context *context, struct selecting *selecting,
   json_object *answers = json_object_new_array ();
   bool guests = selecting_given (selecting) || selecting->selection.patterns.count;
 
-  json_object_object_add (object, "paths", answers);
+  json_put (object, "paths", answers);
   for (size_t i = 0; i < paths->count; i++)
     if (paths->items[i][0] != '/')
       return err_code (err, ERR_USAGE, "--explain wants a path from a guest's root, not \"%s\"",
