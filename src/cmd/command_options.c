@@ -3,8 +3,6 @@
 #include "guest/settings.h"
 #include "pkg/run.h"
 
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 void command_options_release (struct command_options *options)
 {
   names_release (&options->env);
@@ -34,7 +32,7 @@ static void fill_env (struct command_line *line, const struct names *own)
   const struct command_options *options = line->options;
   const char *term = getenv ("TERM");
   autofree char *term_variable = xasprintf ("TERM=%s", term && *term ? term : "dumb");
-  const char *const defaults[] = {DEFAULT_PATH, "LANG=C.UTF-8", term_variable,
+  const char *const defaults[] = {BUNDLE_PATH_VARIABLE, "LANG=C.UTF-8", term_variable,
                                   options->user ? NULL : "HOME=/root", NULL};
 
   for (const char *const *variable = defaults; *variable; variable++)

@@ -37,9 +37,7 @@ static bool next (void *data, size_t *ret_job)
 
 static void add_environment (const struct pkg_driver *driver, struct names *ret_env)
 {
-  static const char *const environment[] = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-      "TERM=dumb", NULL};
+  static const char *const environment[] = {BUNDLE_PATH_VARIABLE, "HOME=/root", "TERM=dumb", NULL};
 
   pkg_add_words (ret_env, environment);
   pkg_add_words (ret_env, driver->environment);

@@ -39,7 +39,7 @@ static const char *const environment[] = {
     "NEEDRESTART_SUSPEND=1",
     "LC_ALL=C.UTF-8",
     "HOME=/root",
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    BUNDLE_PATH_VARIABLE,
     NULL,
 };
 

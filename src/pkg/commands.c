@@ -5,7 +5,7 @@
 #include <time.h>
 
 static const char *const environment[] = {
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    BUNDLE_PATH_VARIABLE,
     "HOME=/root",
     "TERM=dumb",
     NULL,

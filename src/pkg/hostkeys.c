@@ -69,8 +69,7 @@ static void take_output (void *data, size_t command, int stream, const char *byt
 static int make_keys (struct vroot *root, struct guest *guest, struct err *err)
 {
   static const char *const args[] = {"ssh-keygen", "-A", NULL};
-  static const char *const env[] = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
+  static const char *const env[] = {BUNDLE_PATH_VARIABLE, "HOME=/root", NULL};
   const struct bundle_command command = {.args = args, .env = env, .cwd = "/"};
   autostrbuf struct strbuf said = STRBUF_INIT (SAID_MAX + 1);
   const struct run_options run = {

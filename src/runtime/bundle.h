@@ -29,6 +29,9 @@
 #include "util/json.h"
 #include <sys/types.h>
 
+/* The search path of commands in guests that were given none. */
+#define BUNDLE_PATH_VARIABLE "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 struct bundle_bind {
   const char *source; /* on the host */
   const char *target; /* in the guest; read-only there */

@@ -61,9 +61,7 @@ static int wait_alive (struct vroot *root, struct guest *guest, double seconds, 
 static int try_command (struct vroot *root, struct guest *guest, const char *const *args,
                         struct probe *probe, int *ret_status, struct err *err)
 {
-  static const char *const env[] = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-      "LC_ALL=C.UTF-8", NULL};
+  static const char *const env[] = {BUNDLE_PATH_VARIABLE, "HOME=/root", "LC_ALL=C.UTF-8", NULL};
   autoliveinfo struct live_info info = {0};
   struct bundle_command command = {.args = args, .env = env, .cwd = "/"};
   struct session_options options = {

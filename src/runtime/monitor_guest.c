@@ -70,7 +70,7 @@ static void fill_env (const struct monitor *m, const char **env)
 {
   const struct names *own = &m->start->settings->environment;
   const char *const defaults[] = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      BUNDLE_PATH_VARIABLE,
       "LANG=C.UTF-8",
       m->spec->of_guest ? "TERM=vt220" : "TERM=dumb",
       plain_user (m) ? m->spec->container : "HOME=/root", /* a user has a home of its own */

@@ -4,8 +4,6 @@
 #include <grp.h>
 #include <sys/fsuid.h>
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 void program_release (struct program *program)
 {
   guestuser_release (&program->user);
@@ -78,7 +76,7 @@ static bool may_execute (int fd)
 static int find (int root_fd, const struct bundle_command *command, char **ret_text)
 {
   const char *name = command->args[0];
-  const char *path = DEFAULT_PATH;
+  const char *path = BUNDLE_PATH_VARIABLE + strlen ("PATH=");
   bool found = false;
 
   for (const char *const *env = command->env; *env; env++)
