@@ -10,13 +10,6 @@ static const char usage[] =
     "Removes the objects that no tree uses any more, and what killed commands left in staging. "
     "Others can work meanwhile. More than half of a store is not removed without --force.\n";
 
-static int look (struct vroot *root, struct gc_result *ret_result, struct err *err)
-{
-  const struct gc_options options = {.dry_run = true, .away_fd = -1};
-
-  return store_gc (root->store, &options, ret_result, err);
-}
-
 static int collect (struct vroot *root, bool force, struct gc_result *ret_result, struct err *err)
 {
   const struct collect_options options = {.always = true, .wait = true, .force = force};
@@ -62,7 +55,8 @@ int cmd_store_gc (struct context *context, int argc, char **argv, struct err *er
   /* Opened for reading: opening for writing would collect already, and not tell. */
   if (context_open_root (context, /* write= */ false, &root, err) < 0)
     return -err->code;
-  if (dry_run ? look (root, &result, err) < 0 : collect (root, force, &result, err) < 0)
+  if (dry_run ? root_collect_look (root, &result, err) < 0
+              : collect (root, force, &result, err) < 0)
     return -err->code;
   print_result (context, dry_run, &result);
   return 0;

@@ -41,6 +41,11 @@ static int take_note (struct vroot *root, struct err *err)
   return fd < 0 ? err_errno (err, "create %s/gc-running", root->path) : 0;
 }
 
+static uint64_t no_question (uint64_t expected, bool noted)
+{
+  return noted && expected < FEW_OBJECTS ? FEW_OBJECTS : expected;
+}
+
 static int collect (struct vroot *root, const struct collect_options *options, bool noted,
                     struct gc_result *ret_result, struct err *err)
 {
@@ -48,10 +53,9 @@ static int collect (struct vroot *root, const struct collect_options *options, b
 
   if (take_note (root, err) < 0 || staging_make (root, STAGING_GC, &staging, err) < 0)
     return -err->code;
-  struct gc_options gc = {
-      .force = options->force, .expected = options->expected, .away_fd = staging.fd};
-  if (noted && gc.expected < FEW_OBJECTS)
-    gc.expected = FEW_OBJECTS;
+  const struct gc_options gc = {.force = options->force,
+                                .expected = no_question (options->expected, noted),
+                                .away_fd = staging.fd};
   int ret = store_gc (root->store, &gc, ret_result, err);
   /* After an error an object may be there that is in use. */
   autoerr struct err sweep_err = {0};
@@ -99,6 +103,15 @@ int root_collect (struct vroot *root, const struct collect_options *options,
   if (collect (root, options, wanted, ret_result, err) < 0)
     return err_wrap (err, "collect unused objects");
   return ret_result->refused ? tell_refusal (root, options, ret_result, err) : 1;
+}
+
+int root_collect_look (struct vroot *root, struct gc_result *ret_result, struct err *err)
+{
+  int noted = is_wanted (root, err);
+  const struct gc_options gc = {
+      .dry_run = true, .expected = no_question (0, noted > 0), .away_fd = -1};
+
+  return noted < 0 ? noted : store_gc (root->store, &gc, ret_result, err);
 }
 
 int root_collect_after (struct vroot *root, uint64_t expected, struct gc_result *ret_result,

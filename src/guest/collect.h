@@ -31,4 +31,7 @@ int root_collect (struct vroot *root, const struct collect_options *options,
 int root_collect_after (struct vroot *root, uint64_t expected, struct gc_result *ret_result,
                         struct err *err);
 
+/* What root_collect with options->wait would do now, without doing it: no lock is needed. */
+int root_collect_look (struct vroot *root, struct gc_result *ret_result, struct err *err);
+
 #endif

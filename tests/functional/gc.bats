@@ -139,7 +139,11 @@ END
   assert_status 1
   assert_contains "$output" "which is more than half"
   [ "$(find "$VGUEST_ROOT/store" -type f | wc -l)" = "$count" ]
+  run vstore gc -n --json
+  [ "$(json .needs_force)" = true ]
   touch "$VGUEST_ROOT/gc-wanted"
+  run vstore gc -n --json
+  [ "$(json .needs_force)" = false ]
   vguest -q web1 set notes=x
   [ "$(find "$VGUEST_ROOT/store" -type f | wc -l)" -lt $((count / 2)) ]
 }
