@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "build.h"
+#include "guest/own.h"
 #include "guest/rename.h"
 #include "guest/settings.h"
 #include "guest/space.h"
@@ -288,6 +289,8 @@ static int complete (const struct build *build, struct making *making, struct er
   if (host_identity_write (&source->layers, &clone, build->options->policy, result->hostname, err) <
       0)
     return err_wrap (err, "write the guest's identity");
+  if (own_copy (&clone, &build->options->policy->own, err) < 0)
+    return err_wrap (err, "copy what the guest has of its own");
   return 0;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "identity.h"
+#include "guest/own.h"
+#include "guest/private_file.h"
 #include "tree/clone.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
@@ -17,6 +19,7 @@ extern const char clone_policy_default[];
 void clone_policy_release (struct clone_policy *policy)
 {
   rules_release (&policy->rules);
+  rules_release (&policy->own);
   names_release (&policy->empty);
 }
 
@@ -29,13 +32,16 @@ static int add_rule (char *line, struct clone_policy *policy, struct err *err)
     line[len] = '\0';
   if (!*pattern)
     return err_code (err, ERR_USAGE, "a pattern is expected behind \"%s\"", line);
+  if (strcmp (line, "own") == 0)
+    return own_add_rule (&policy->own, pattern, err);
   if (strcmp (line, "empty") == 0) {
     if (pattern[0] != '/' || strpbrk (pattern, "*?[\\"))
       return err_code (err, ERR_USAGE, "\"empty\" wants a path without wildcards, not \"%s\"",
                        pattern);
     names_add (&policy->empty, pattern);
   } else if (strcmp (line, "remove") != 0) {
-    return err_code (err, ERR_USAGE, "\"remove\" or \"empty\" is expected, not \"%s\"", line);
+    return err_code (err, ERR_USAGE, "\"remove\", \"empty\" or \"own\" is expected, not \"%s\"",
+                     line);
   }
   return rules_add (&policy->rules, pattern, CLONE_SKIP, CLONE_SKIP, err);
 }
@@ -178,40 +184,16 @@ static int create (int dir_fd, const char *name, const struct host_file *file, s
   return xattrs_apply (fd, -1, NULL, &file->xattrs, err);
 }
 
-/* Writes @file at @path below the private directory of @at. Directories that only the shared layers
- * have are made like those; no directory changes its times. Does nothing when the guest sees no
- * such directory. */
-static int put_file (const struct lower *at, const char *path, const struct host_file *file,
+static int make_file (void *data, const struct lower *at, const char *name, struct err *err)
+{
+  return create (at->priv, name, data, err);
+}
+
+/* Writes @file at @path below the private directory of @clone, if the guest sees its directory. */
+static int put_file (const struct lower *clone, const char *path, struct host_file *file,
                      struct err *err)
 {
-  size_t len = strcspn (path, "/");
-  struct stat st;
-
-  if (fstat (at->priv, &st) < 0)
-    return err_errno (err, "stat a directory of the private layer");
-  struct timespec times[2] = {st.st_atim, st.st_mtim};
-  if (!path[len]) {
-    if (create (at->priv, path, file, err) < 0)
-      return -err->code;
-  } else {
-    autofree char *name = xstrndup (path, len);
-    autolower struct lower child = LOWER_NONE;
-
-    if (lower_child (at, name, &child, err) < 0)
-      return -err->code;
-    bool made = child.priv < 0;
-    int like = lower_shared_top (&child);
-    if (made && like < 0)
-      return 0;
-    if (made && (child.priv = fd_make_dir (at->priv, name, 0700)) < 0)
-      return err_errno (err, "make the directory %s", name);
-    if (put_file (&child, path + len + 1, file, err) < 0 ||
-        (made && clone_directory_metadata (like, child.priv, err) < 0))
-      return err_wrap (err, "%s", name);
-  }
-  if (futimens (at->priv, times) < 0)
-    return err_errno (err, "set the times of a directory");
-  return 0;
+  return private_file_put (clone, path, make_file, file, err);
 }
 
 static int write_empty (const struct lower *source, const struct lower *clone, const char *path,

@@ -12,6 +12,7 @@
 struct clone_policy {
   struct rules rules; /* owned; verdict CLONE_SKIP for what is not cloned, the emptied included */
   struct names empty; /* owned; absolute paths */
+  struct rules own;   /* owned; see own.h */
 };
 
 void clone_policy_release (struct clone_policy *policy);

@@ -66,6 +66,60 @@ teardown () {
   [ ! -e "$G/web1/tree/var/log/journal/0123456789abcdef0123456789abcdef" ]
 }
 
+# own_files GUEST: what a clone has of its own, with what it sees of each.
+own_files () {
+  vguest "$1" exec -- sh -c 'cd / && stat -c "%n %h %a %u:%g %y" etc/crontab etc/cron.d/[ab] \
+    var/spool/cron/crontabs/root var/log/dpkg.log var/log/apt/term.log var/lib/postfix/lock && cat etc/crontab'
+}
+
+@test "what programs refuse with several links has one in each clone" {
+  make_tools_template "$T/source"
+  local tables='etc/crontab etc/cron.d/a etc/cron.d/b' rest
+  rest='var/spool/cron/crontabs/root var/log/dpkg.log var/log/apt/term.log var/lib/postfix/lock'
+  for file in $tables $rest etc/other; do
+    mkdir -p "$T/source/$(dirname "$file")"
+    echo "* * * * * root true $file" >"$T/source/$file"
+    touch -d '2020-01-02 03:04:05.678' "$T/source/$file"
+  done
+  chmod 0600 "$T/source/var/spool/cron/crontabs/root"
+  chmod 01730 "$T/source/var/spool/cron/crontabs"
+  chown 1:4 "$T/source/var/log/dpkg.log"
+  setfattr -n user.note -v x "$T/source/etc/crontab"
+  ln -s ../crontab "$T/source/etc/cron.d/link"
+  touch -d '2021-01-01' "$T/source/etc/cron.d" "$T/source/etc"
+  vtemplate -q import base "$T/source"
+  vguest -q full build -m clone -- -s base
+  vguest -q thin build -m clone --thin -- -s base
+  vguest -q of-full,of-full2 build -m clone -- -s full
+  vguest -q of-thin build -m clone --thin -- -s thin
+  vguest -q whole build -m clone -- -s thin
+  own_files full >"$T/expected"
+  [ "$(grep -c ' 1 ' "$T/expected")" = 7 ]
+  grep -qF 'var/spool/cron/crontabs/root 1 600 0:0 2020-01-02 03:04:05.678' "$T/expected"
+  grep -qF 'var/log/dpkg.log 1 644 1:4 2020-01-02' "$T/expected"
+  for guest in thin of-full of-full2 of-thin whole; do
+    own_files "$guest" | diff "$T/expected" -
+    [ "$(getfattr --only-values -n user.note "$G/$guest/private/etc/crontab")" = x ]
+    [ "$(stat -c '%a %Y' "$G/$guest/private/var/spool/cron/crontabs")" = \
+      "$(stat -c '%a %Y' "$T/source/var/spool/cron/crontabs")" ]
+    [ "$(stat -c %Y "$G/$guest/private/etc/cron.d")" = "$(date -d 2021-01-01 +%s)" ]
+    [ ! -e "$G/$guest/private/etc/other" ]
+  done
+  same_inode "$G"/{full,of-full}/tree/etc/other
+  # They stay that, and are what a full one has them in place of.
+  vguest -q thin thicken
+  vhashify -q --all
+  for guest in full thin; do
+    own_files "$guest" | diff "$T/expected" -
+    [ ! -e "$G/$guest/tree/etc/crontab" ]
+  done
+  check_root
+  printf 'own etc/crontab\n' >"$T/policy"
+  VGUEST_CLONE_POLICY=$T/policy run vguest more build -m clone -- -s base
+  assert_status 2
+  [[ $output = *"policy, line 1: \"own\" wants a path from \"/\" without \"**\", not \"etc/crontab\""* ]]
+}
+
 @test "check --identity finds what is a part of a file, or an id of packages" {
   make_small_template "$T/source"
   vtemplate -q import base "$T/source"

@@ -66,6 +66,10 @@ rebooted () {
     assert_contains "$processes" sshd
     assert_contains "$processes" cron
     assert_contains "$processes" nginx
+    # Neither cron nor logrotate takes files that have several hard links.
+    inside "$guest" grep -q . /etc/cron.d/e2scrub_all /etc/logrotate.d/dpkg
+    refute inside "$guest" sh -c 'journalctl --quiet -u cron | grep "HARD LINKS"'
+    inside "$guest" logrotate --force /etc/logrotate.conf
   done
   # Keys of their own, and one inode for each program.
   [ "$(for guest in web1 web2 web3; do

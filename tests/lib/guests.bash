@@ -109,7 +109,7 @@ need_tar () {
       customize=(--customize-hook='sh "$RPM_SYSTEM" "$1"')
       export RPM_SYSTEM=$TESTS_DIR/lib/rpm-system
       ;;
-    services) packages=systemd-sysv,dbus,openssh-server,cron,nginx-light,iproute2,procps ;;
+    services) packages=systemd-sysv,dbus,openssh-server,cron,logrotate,nginx-light,iproute2,procps ;;
     sysvinit) packages=sysvinit-core,initscripts,sysv-rc,busybox,cron,procps ;;
     openrc) packages=sysvinit-core,openrc,cron,procps ;;
     pacman) packages=pacman-package-manager,makepkg,libarchive-tools,libcap2-bin ;;

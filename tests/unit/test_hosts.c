@@ -98,8 +98,9 @@ static void policies_are_parsed (void **state)
 
 static void bad_policies_tell_the_line (void **state)
 {
-  static const char *const bad[] = {"\nfoo /x",  "\nremove",    "\nremove  ",
-                                    "\nempty x", "\nempty /a*", "\nremove a//b"};
+  static const char *const bad[] = {"\nfoo /x",  "\nremove",      "\nremove  ",
+                                    "\nempty x", "\nempty /a*",   "\nremove a//b",
+                                    "\nown a/b", "\nown /a/**/b", "\nown /**"};
 
   (void) state;
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
