@@ -21,7 +21,7 @@ clone () { # NAMES SOURCE [BUILD-OPTION…]
 
 # tree_list without the files that a clone has of its own or not at all.
 without_identity () {
-  tree_list "$1" | grep -Ev "^b'etc/(hostname|hosts|machine-id|ssh/ssh_host_[^']*)' "
+  tree_list "$1" | grep -Ev "^b'etc/(hostname|hosts|machine-id|ssh/ssh_host_[^']*)' |^b'var/log/messages' "
 }
 
 # One checksum of everything in a tree, for those too deep for path names.
@@ -49,6 +49,7 @@ guests () {
   local noted=$VGUEST_ROOT/templates/noted/1/tree
   clone web noted
   diff <(without_identity "$noted") <(without_identity "$GUESTS/web/tree")
+  diff <(tree_list "$noted/var/log") <(tree_list "$GUESTS/web/private/var/log")
   same_inode "$noted/usr/lib/lib01.so" "$GUESTS/web/tree/usr/lib/lib01.so"
   same_inode "$GUESTS/web/tree/usr/bin/tool" "$GUESTS/web/tree/usr/bin/tool-hardlink"
   for dir in . etc; do
@@ -171,7 +172,7 @@ guests () {
   clone copy web
   rm "$private/srv/socket"
   touch -d '2020-02-02 02:02:02.222222222' "$private/srv"
-  local skip="^b'etc/(hostname|hosts|machine-id|ssh/ssh_host_[^']*)' "
+  local skip="^b'etc/(hostname|hosts|machine-id|ssh/ssh_host_[^']*)' |^b'var/log/messages' "
   diff <(tree_list "$private" | grep -Ev "$skip") \
     <(tree_list "$GUESTS/copy/private" | grep -Ev "$skip")
   diff <(tree_list "$GUESTS/web/tree") <(tree_list "$GUESTS/copy/tree")
