@@ -61,7 +61,8 @@ int overlay_enter_namespace (int dir_fd, struct err *err)
 {
   if (fchdir (dir_fd) < 0)
     return err_errno (err, "enter a directory");
-  if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+  /* A slave: what the host unmounts meanwhile is not kept busy here. */
+  if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
     return err_errno (err, "make a mount namespace");
   return 0;
 }

@@ -377,3 +377,24 @@ SCRIPT
   diff "$T/before" "$T/after"
   assert_no_containers
 }
+
+@test "what the host unmounts while guests are in use is not kept mounted by them" {
+  vguest -q web2 build -m clone -- -s base
+  run_plain web2 'exec sleep 1000'
+  mkdir "$T/disk"
+  cat >"$T/host" <<'END'
+mount -t tmpfs disk "$1/disk" || exit 9
+vguest -q web2 start || exit 8
+vguest -q web1 exec -- sh -c "echo ready; exec sleep $2" >"$1/ready" &
+until grep -q ready "$1/ready"; do sleep 0.05; done
+grep -lF " $1/disk " /proc/[0-9]*/mountinfo 2>/dev/null >"$1/before"
+umount "$1/disk" || exit 7
+grep -lF " $1/disk " /proc/[0-9]*/mountinfo 2>/dev/null >"$1/after"
+pkill -f "sleep $2"
+wait
+vguest -q web2 stop --timeout 0
+END
+  unshare --mount --propagation shared bash "$T/host" "$T" "$NAP"
+  [ "$(wc -l <"$T/before")" -ge 3 ]
+  [ ! -s "$T/after" ]
+}

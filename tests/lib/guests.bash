@@ -81,10 +81,10 @@ logged () {
   cat "$VGUEST_ROOT/guests/$1"/log/console.log* | grep -qF -- "$2"
 }
 
-# wait_for COMMAND…: until it succeeds, ten seconds at most.
+# wait_for COMMAND…: until it succeeds, a minute at most.
 wait_for () {
   local _
-  for _ in {1..200}; do
+  for _ in {1..1200}; do
     if "$@"; then return 0; fi
     sleep 0.05
   done
