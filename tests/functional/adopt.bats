@@ -390,13 +390,13 @@ END
   # Used by a process, or something is mounted in it.
   (cd "$T/tree/usr" && exec sleep 60) 3>&- &
   user=$!
-  sleep 0.2
+  wait_for grep -qsx sleep "/proc/$user/comm"
   refused 1 "used by process $user" "$T/tree"
   kill "$user"
   wait "$user" || true
   chroot "$T/tree" /bin/sleep 60 3>&- &
   user=$!
-  sleep 0.2
+  wait_for grep -qsx sleep "/proc/$user/comm"
   refused 1 "used by process $user" "$T/tree"
   kill "$user"
   wait "$user" || true

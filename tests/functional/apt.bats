@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/guests
 load ../lib/packages
 
 # One root for all tests of this file, with a guest "base" that has version 1 installed and version
@@ -204,7 +205,7 @@ teardown_file () {
 @test "a locked guest is left alone with --no-wait" {
   vguest web2 exec -- sleep 300 >/dev/null 2>&1 3>&- &
   local pid=$!
-  sleep 1
+  wait_for refute flock --nonblock "$VGUEST_ROOT/guests/web2/lock" true
   run --separate-stderr vapt-get --no-wait --json web2 -- upgrade
   assert_status 7
   [ "$(row web2 result)" = locked ]

@@ -139,7 +139,8 @@ more" ]
   run timeout 20 vguest web1 exec -- sh -c "sleep $NAP & echo begun"
   assert_status 0
   [ "$output" = begun ]
-  pgrep -f "^sleep $NAP" >/dev/null
+  # The shell may say so before its child is sleep.
+  wait_for pgrep -f "^sleep $NAP" >/dev/null
   # It goes with the guest.
   vguest -q web1 stop
   refute pgrep -f "^sleep $NAP"
