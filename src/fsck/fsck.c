@@ -273,7 +273,7 @@ static int prepare_repair (struct fsck *fsck, struct err *err)
 
   if (lock_root (fsck, LOCK_EXCLUSIVE, err) < 0)
     return -err->code;
-  u64table_release (&store->inodes);
+  u64set_release (&store->inodes);
   store->inodes_loaded = false;
   return 0;
 }

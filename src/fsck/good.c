@@ -200,7 +200,7 @@ static int visit_object (void *data, int fan_fd, const char *name, uint64_t ino,
 /* Files that are not in the store. */
 static int look_in_dir (struct search *search, int fd, struct err *err)
 {
-  const struct u64table *inodes = &search->good->fsck->root->store->inodes;
+  const struct u64set *inodes = &search->good->fsck->root->store->inodes;
   autodirlist struct dirlist list = {0};
 
   if (interrupt_check (err) < 0 || dirread_all (fd, &list, err) < 0)
@@ -216,7 +216,7 @@ static int look_in_dir (struct search *search, int fd, struct err *err)
         return -err->code;
       continue;
     }
-    if (entry->type != DT_REG || u64table_has (inodes, entry->ino) ||
+    if (entry->type != DT_REG || u64set_has (inodes, entry->ino) ||
         fstatat (fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
       continue;
     if (consider (search, fd, entry->name, &st, err) < 0)
@@ -319,7 +319,7 @@ static int fill_slot (struct good *good, const struct digest *id, int fan, const
     return err_errno (err, "publish a copy as store/%02x/%s", id->bytes[0], name);
   if (fstatat (fan, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat the object %s", name);
-  u64table_put (&good->fsck->root->store->inodes, st.st_ino, NULL);
+  u64set_add (&good->fsck->root->store->inodes, st.st_ino);
   return 1;
 }
 

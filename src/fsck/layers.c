@@ -139,7 +139,7 @@ static int check_entry (struct private_walk *walk, int dir_fd, const struct dirr
 {
   autolayerentry struct layer_entry entry = {0};
 
-  if (item->type != DT_DIR && u64table_has (&walk->fsck->root->store->inodes, item->ino))
+  if (item->type != DT_DIR && u64set_has (&walk->fsck->root->store->inodes, item->ino))
     add (walk, FSCK_PRIVATE_SHARED, item->name,
          "a file that the guest can write is an object of the store");
   if (layer_read (dir_fd, item->name, x_whiteouts, &entry, err) < 0) {

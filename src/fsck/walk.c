@@ -81,7 +81,7 @@ static int visit_file (struct walk *walk, int dir_fd, const struct dirread_entry
   if (!walk->tree)
     return 0;
   fsck->places[walk->place].names++;
-  if (wanted || u64table_has (&fsck->root->store->inodes, entry->ino))
+  if (wanted || u64set_has (&fsck->root->store->inodes, entry->ino))
     return 0;
   return visit_news (walk, dir_fd, entry->name, err);
 }

@@ -190,7 +190,7 @@ struct making {
   int tree_fd;
   int private_fd;
   int temp_fd; /* for store_clone_full */
-  struct u64table inodes;
+  struct u64set inodes;
   struct share share;
 };
 
@@ -201,7 +201,7 @@ static void making_release (struct making *making)
   cleanup_close (&making->private_fd);
   cleanup_close (&making->temp_fd);
   share_release (&making->share);
-  u64table_release (&making->inodes);
+  u64set_release (&making->inodes);
 }
 
 /* What can be removed of a guest that failed is; the rest goes with the staging directory. */

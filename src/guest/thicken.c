@@ -30,14 +30,14 @@ static int build (struct vroot *root, const struct lower *lower, const struct st
   autoclose int tree_fd = fd_make_dir (staging->fd, "tree", 0700);
   autoclose int own_fd = fd_make_dir (staging->fd, "own", 0700);
   autoclose int links_fd = fd_make_dir (staging->fd, "links", 0700);
-  struct u64table inodes = {0};
+  struct u64set inodes = {0};
   struct share share = {.store = root->store, .inodes = &inodes, .temp_fd = links_fd};
 
   if (tree_fd < 0 || own_fd < 0 || links_fd < 0)
     return err_errno (err, "make a directory in staging");
   int ret = thin_clone_whole (lower, tree_fd, own_fd, NULL, &share, counts, err);
   share_release (&share);
-  u64table_release (&inodes);
+  u64set_release (&inodes);
   if (ret < 0 || layer_set_opaque (tree_fd, err) < 0 || interrupt_check (err) < 0)
     return -err->code;
   return fd_sync_fs (tree_fd, err);

@@ -135,13 +135,13 @@ int quarantine_read (struct store *store, struct quarantine *ret_quarantine, str
   return 0;
 }
 
-int quarantine_note_inodes (struct store *store, struct u64table *inodes, struct err *err)
+int quarantine_note_inodes (struct store *store, struct u64set *inodes, struct err *err)
 {
   autoquarantine struct quarantine quarantine = {0};
 
   if (quarantine_read (store, &quarantine, err) < 0)
     return -err->code;
   for (size_t i = 0; i < quarantine.count; i++)
-    u64table_put (inodes, quarantine.items[i].ino, NULL);
+    u64set_add (inodes, quarantine.items[i].ino);
   return 0;
 }

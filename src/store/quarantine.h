@@ -46,6 +46,6 @@ int quarantine_read (struct store *store, struct quarantine *ret_quarantine, str
 int quarantine_open (struct store *store, int *ret_fd, struct err *err);
 
 /* Adds the inodes that are there to @inodes. */
-int quarantine_note_inodes (struct store *store, struct u64table *inodes, struct err *err);
+int quarantine_note_inodes (struct store *store, struct u64set *inodes, struct err *err);
 
 #endif

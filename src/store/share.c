@@ -71,7 +71,7 @@ static int replace_by_link (struct share *share, int from_dir, const char *from,
 static bool share_has (const struct share *share, uint64_t ino)
 {
   pthread_rwlock_rdlock (&share->store->locks->tables);
-  bool has = u64table_has (share->inodes, ino);
+  bool has = u64set_has (share->inodes, ino);
   pthread_rwlock_unlock (&share->store->locks->tables);
   return has;
 }
@@ -79,7 +79,7 @@ static bool share_has (const struct share *share, uint64_t ino)
 static void share_add (const struct share *share, uint64_t ino)
 {
   pthread_rwlock_wrlock (&share->store->locks->tables);
-  u64table_add (share->inodes, ino);
+  u64set_add (share->inodes, ino);
   pthread_rwlock_unlock (&share->store->locks->tables);
 }
 
@@ -160,7 +160,7 @@ static int check_equal (const struct share *share, const struct share_file *file
                         const char *object, unsigned slot, const struct stat *st, struct err *err)
 {
   pthread_rwlock_rdlock (&share->store->locks->tables);
-  bool hashed = u64table_has (&share->store->hashed, st->st_ino);
+  bool hashed = u64set_has (&share->store->hashed, st->st_ino);
   pthread_rwlock_unlock (&share->store->locks->tables);
   if (hashed)
     return SLOT_DONE;

@@ -41,9 +41,9 @@ void store_close (struct store *store)
     pthread_mutex_destroy (&store->locks->stripes[i]);
   pthread_rwlock_destroy (&store->locks->tables);
   free (store->locks);
-  u64table_release (&store->inodes);
-  u64table_release (&store->hashed);
-  u64table_release (&store->sizes);
+  u64set_release (&store->inodes);
+  u64set_release (&store->hashed);
+  u64set_release (&store->sizes);
   free (store);
   errno = saved;
 }
@@ -176,9 +176,9 @@ static int load_fan (void *data, struct dirwalk_turn *turn, struct err *err)
     if (entry.type == DT_DIR || !*turn->path)
       continue;
     pthread_rwlock_wrlock (&store->locks->tables);
-    u64table_add (&store->inodes, entry.ino);
+    u64set_add (&store->inodes, entry.ino);
     while (dirread_buffered (&dirread) && dirread_next (&dirread, &entry, err) > 0)
-      u64table_add (&store->inodes, entry.ino);
+      u64set_add (&store->inodes, entry.ino);
     pthread_rwlock_unlock (&store->locks->tables);
   }
   return ret < 0 ? err_wrap (err, "store/%s", turn->path) : 0;
@@ -214,7 +214,7 @@ static int load_inodes (struct store *store, struct err *err)
   return ret;
 }
 
-const struct u64table *store_lock_inodes (struct store *store, struct err *err)
+const struct u64set *store_lock_inodes (struct store *store, struct err *err)
 {
   if (load_inodes (store, err) < 0)
     return NULL;
@@ -229,11 +229,11 @@ void store_unlock_inodes (struct store *store)
 
 int store_has_inode (struct store *store, uint64_t ino, struct err *err)
 {
-  const struct u64table *inodes = store_lock_inodes (store, err);
+  const struct u64set *inodes = store_lock_inodes (store, err);
 
   if (!inodes)
     return -err->code;
-  bool has = u64table_has (inodes, ino);
+  bool has = u64set_has (inodes, ino);
   store_unlock_inodes (store);
   return has;
 }
@@ -241,10 +241,11 @@ int store_has_inode (struct store *store, uint64_t ino, struct err *err)
 void store_note (struct store *store, const struct stat *st, bool hashed)
 {
   pthread_rwlock_wrlock (&store->locks->tables);
-  u64table_add (&store->inodes, st->st_ino);
-  u64table_add (&store->sizes, (uint64_t) st->st_size);
+  u64set_add (&store->inodes, st->st_ino);
+  if (store->sizes_loaded)
+    u64set_add (&store->sizes, (uint64_t) st->st_size);
   if (hashed)
-    u64table_add (&store->hashed, st->st_ino);
+    u64set_add (&store->hashed, st->st_ino);
   pthread_rwlock_unlock (&store->locks->tables);
 }
 
@@ -255,7 +256,7 @@ static int note_size (void *data, int fan_fd, const char *name, uint64_t ino, st
   (void) ino;
   if (fstatat (fan_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_errno (err, "stat the object %s", name);
-  u64table_add (data, (uint64_t) st.st_size);
+  u64set_add (data, (uint64_t) st.st_size);
   return 0;
 }
 
@@ -266,5 +267,5 @@ int store_has_size (struct store *store, uint64_t size, struct err *err)
       return -err->code;
     store->sizes_loaded = true;
   }
-  return u64table_has (&store->sizes, size);
+  return u64set_has (&store->sizes, size);
 }

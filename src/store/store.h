@@ -16,7 +16,7 @@
 #define VG_STORE_STORE_H
 
 #include "store/identity.h"
-#include "util/u64table.h"
+#include "util/u64set.h"
 #include <stdatomic.h>
 
 enum { STORE_LINKS_MAX = 60000 }; /* ext4 stops at 65000 */
@@ -44,10 +44,10 @@ struct store {
    * store_lock_inodes. */
   struct store_locks *locks; /* owned; for what follows, and for the tables of each struct share */
   int fan_fds[256];          /* owned; -1 until used: store/ab/ */
-  struct u64table inodes;    /* owned: objects' inode numbers, once they were asked for */
-  struct u64table hashed;    /* owned: those of them whose contents this process hashed, or compared
+  struct u64set inodes;      /* owned: objects' inode numbers, once they were asked for */
+  struct u64set hashed;      /* owned: those of them whose contents this process hashed, or compared
                                 with what it hashed: no need to compare them again */
-  struct u64table sizes;     /* owned: objects' sizes, once store_has_size was asked */
+  struct u64set sizes;       /* owned: objects' sizes, once store_has_size was asked */
   bool inodes_loaded;
   bool sizes_loaded;
 
@@ -95,7 +95,7 @@ int store_has_inode (struct store *store, uint64_t ino, struct err *err);
 
 /* The same for many: the set of inode numbers, which nobody changes until store_unlock_inodes.
  * NULL on errors. */
-const struct u64table *store_lock_inodes (struct store *store, struct err *err);
+const struct u64set *store_lock_inodes (struct store *store, struct err *err);
 void store_unlock_inodes (struct store *store);
 
 /* Has any object the size @size? So that unique data is not even hashed. The first call stats the
@@ -112,8 +112,8 @@ int store_each (struct store *store,
 /* What one tree needs to choose slots: the inodes it uses. Filled by the tree room's walk, or left
  * empty for a tree that is being made from nothing. */
 struct share {
-  struct store *store;     /* borrowed */
-  struct u64table *inodes; /* borrowed: inode numbers in the tree; kept up to date */
+  struct store *store;   /* borrowed */
+  struct u64set *inodes; /* borrowed: inode numbers in the tree; kept up to date */
   struct u64table
       next_slot; /* owned: digest_key -> the first slot worth trying, when that is far */
   int temp_fd;   /* borrowed: directory for temporary links, on the same file system,

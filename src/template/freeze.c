@@ -10,7 +10,7 @@ static int link_tree (struct import *import, const struct lower *layers, const s
 {
   autoclose int temp_fd = fd_make_dir (import->temp_fd, "links", 0700);
   autoclose int own_fd = fd_make_dir (import->temp_fd, "own", 0700);
-  struct u64table inodes = {0};
+  struct u64set inodes = {0};
   struct share share = {.store = import->root->store, .inodes = &inodes, .temp_fd = temp_fd};
   struct clone_counts counts = {0};
 
@@ -18,7 +18,7 @@ static int link_tree (struct import *import, const struct lower *layers, const s
     return err_errno (err, "make a directory for temporary links");
   int ret = thin_clone_whole (layers, import->tree_fd, own_fd, rules, &share, &counts, err);
   share_release (&share);
-  u64table_release (&inodes);
+  u64set_release (&inodes);
   return ret;
 }
 

@@ -9,7 +9,7 @@ static int clone (struct import *import, int tree_fd, int guest_fd, struct err *
   autoclose int to_fd = fd_open_dir (guest_fd, "tree");
   autoclose int private_fd = fd_open_dir (guest_fd, "private");
   autoclose int temp_fd = fd_make_dir (import->temp_fd, "stage", 0700);
-  struct u64table inodes = {0};
+  struct u64set inodes = {0};
   struct share share = {.store = import->root->store, .inodes = &inodes, .temp_fd = temp_fd};
   struct clone_counts counts = {0};
 
@@ -17,7 +17,7 @@ static int clone (struct import *import, int tree_fd, int guest_fd, struct err *
     return err_errno (err, "open the new layers");
   int ret = clone_tree (tree_fd, to_fd, NULL, &share, &counts, err);
   share_release (&share);
-  u64table_release (&inodes);
+  u64set_release (&inodes);
   return ret < 0 ? ret : clone_directory_metadata (tree_fd, private_fd, err);
 }
 

@@ -77,7 +77,7 @@ void writer_release (struct writer *writer)
     close (writer->file.fd);
   hasher_free (writer->hasher);
   share_release (&writer->share);
-  u64table_release (&writer->inodes);
+  u64set_release (&writer->inodes);
   u64table_release (&writer->moved);
   dirstack_release (&writer->stack);
   dirstack_release (&writer->targets);

@@ -31,7 +31,7 @@ struct writer {
   int tree_fd; /* borrowed */
   int temp_fd; /* borrowed: a directory of our own on the same file system */
   struct hasher *hasher;
-  struct u64table inodes;
+  struct u64set inodes;
   struct share share;
   struct dirstack stack;   /* where entries are made */
   struct dirstack targets; /* where targets of hard links are */

@@ -21,7 +21,7 @@ static int note_inodes (void *data, struct dirwalk_turn *turn, struct err *err)
     if (entry.type == DT_DIR)
       dirwalk_enter (turn, entry.name, NULL);
     else
-      u64table_add (data, entry.ino);
+      u64set_add (data, entry.ino);
   }
   return ret;
 }

@@ -41,10 +41,10 @@ static void pass_release (struct pass *pass)
     pthread_mutex_destroy (&pass->stripes[i]);
   pthread_mutex_destroy (&pass->mutex);
   cleanup_free (&pass->ticks);
-  u64table_release (&pass->inodes);
-  u64table_release (&pass->of_base);
-  u64table_release (&pass->groups);
-  u64table_release (&pass->met);
+  u64set_release (&pass->inodes);
+  u64set_release (&pass->of_base);
+  u64set_release (&pass->groups);
+  u64set_release (&pass->met);
   share_release (&pass->share);
 }
 
@@ -70,7 +70,7 @@ struct load {
 /* The entries of a directory that are in memory, from @entry on. Returns true when one of them is
  * none of the store's. */
 static bool load_entries (struct load *load, struct dirwalk_turn *turn, struct dirread *dirread,
-                          struct dirread_entry *entry, const struct u64table *known)
+                          struct dirread_entry *entry, const struct u64set *known)
 {
   struct pass *pass = load->pass;
   struct err err = {0};
@@ -82,8 +82,8 @@ static bool load_entries (struct load *load, struct dirwalk_turn *turn, struct d
       dirwalk_enter (turn, entry->name, NULL);
       continue;
     }
-    has_news |= !u64table_has (known, entry->ino);
-    u64table_add (&pass->inodes, entry->ino);
+    has_news |= !u64set_has (known, entry->ino);
+    u64set_add (&pass->inodes, entry->ino);
   } while (dirread_buffered (dirread) && dirread_next (dirread, entry, &err) > 0);
   pthread_mutex_unlock (&pass->mutex);
   return has_news;
@@ -99,7 +99,7 @@ static int load_dir (void *data, struct dirwalk_turn *turn, struct err *err)
 
   dirread_start (turn->fd, &dirread);
   while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
-    const struct u64table *known = store_lock_inodes (load->pass->store, err);
+    const struct u64set *known = store_lock_inodes (load->pass->store, err);
 
     if (!known)
       return -err->code;
@@ -132,8 +132,8 @@ static int load_base (struct pass *pass, const struct lower *lower, struct err *
       if (entry->type != DT_DIR) {
         if (i == 0)
           continue;
-        u64table_add (&pass->inodes, entry->ino);
-        u64table_add (&pass->of_base, entry->ino);
+        u64set_add (&pass->inodes, entry->ino);
+        u64set_add (&pass->of_base, entry->ino);
         continue;
       }
       if (lower_child (lower, entry->name, &child, err) < 0)
@@ -248,7 +248,7 @@ static int share_file (struct pass *pass, const struct subject *subject, struct 
   struct digest id;
 
   /* Its hard-link partners are in the base, where no name is ever replaced. */
-  if (u64table_has (&pass->of_base, st->st_ino))
+  if (u64set_has (&pass->of_base, st->st_ino))
     return 0;
   if (identify (pass, subject, &id, err) < 0)
     return -err->code;
@@ -274,7 +274,7 @@ static int share_file (struct pass *pass, const struct subject *subject, struct 
   if (outcome == SHARE_LINKED && st->st_nlink == 1)
     pass->report->linked_bytes += (uint64_t) st->st_blocks * 512;
   else if (outcome == SHARE_LINKED)
-    u64table_add (&pass->groups, st->st_ino);
+    u64set_add (&pass->groups, st->st_ino);
   pthread_mutex_unlock (&pass->mutex);
   return 0;
 }
@@ -290,9 +290,9 @@ static int share_group (struct pass *pass, const struct subject *subject, struct
   if (known)
     return known < 0 ? known : 0;
   pthread_mutex_lock (&pass->mutex);
-  u64table_add (&pass->met, ino);
+  u64set_add (&pass->met, ino);
   pass->report->files++;
-  bool moved = u64table_has (&pass->groups, ino);
+  bool moved = u64set_has (&pass->groups, ino);
   pass->report->linked += moved;
   pthread_mutex_unlock (&pass->mutex);
   return moved ? 0 : share_file (pass, subject, err);
@@ -304,7 +304,7 @@ static bool is_of_group (struct pass *pass, const struct stat *st)
   if (st->st_nlink > 1)
     return true;
   pthread_mutex_lock (&pass->mutex);
-  bool met = u64table_has (&pass->met, st->st_ino);
+  bool met = u64set_has (&pass->met, st->st_ino);
   pthread_mutex_unlock (&pass->mutex);
   return met;
 }

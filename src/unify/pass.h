@@ -17,9 +17,9 @@ struct pass {
   int base_fd;                 /* borrowed; -1: the tree is whole */
   int temp_fd;                 /* borrowed */
   bool dry_run;
-  struct share share;      /* owned */
-  struct u64table inodes;  /* owned: of the tree, with what of its base is seen; see pass_load */
-  struct u64table of_base; /* owned: those of the base alone */
+  struct share share;    /* owned */
+  struct u64set inodes;  /* owned: of the tree, with what of its base is seen; see pass_load */
+  struct u64set of_base; /* owned: those of the base alone */
   struct hasher *hashers[DIRWALK_THREADS_MAX]; /* owned, one a thread; NULL until it is used */
   struct pass_tick *ticks;                     /* owned; what each hasher tells */
   pthread_mutex_t stripes[PASS_STRIPES];       /* hard-link groups, by inode number */
@@ -27,8 +27,8 @@ struct pass {
 
   pthread_mutex_t mutex;       /* for what follows; innermost */
   struct unify_report *report; /* borrowed */
-  struct u64table groups;      /* owned: old inode of a hard-link group: temp_fd has a link */
-  struct u64table met;         /* owned: inodes of groups that were looked at */
+  struct u64set groups;        /* owned: old inode of a hard-link group: temp_fd has a link */
+  struct u64set met;           /* owned: inodes of groups that were looked at */
   uint64_t reading;            /* bytes of files that are being read */
 };
 

@@ -20,11 +20,11 @@ enum {
 
 /* Something that can be shared, and is not? Empty files and the whiteouts of thin guests are never
  * shared, and ask for a stat. */
-static bool is_news (int dir_fd, const struct dirread_entry *entry, const struct u64table *known)
+static bool is_news (int dir_fd, const struct dirread_entry *entry, const struct u64set *known)
 {
   struct stat st;
 
-  if (u64table_has (known, entry->ino) || entry->type == DT_SOCK)
+  if (u64set_has (known, entry->ino) || entry->type == DT_SOCK)
     return false;
   return (entry->type != DT_REG && entry->type != DT_CHR) ||
          fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || identity_can_share (&st);
@@ -43,7 +43,7 @@ static int look_dir (void *data, struct dirwalk_turn *turn, struct err *err)
     return -err->code;
   dirread_start (turn->fd, &dirread);
   while (!has_news && (ret = dirread_next (&dirread, &entry, err)) > 0) {
-    const struct u64table *known = store_lock_inodes (pass->store, err);
+    const struct u64set *known = store_lock_inodes (pass->store, err);
 
     if (!known)
       return -err->code;
@@ -120,14 +120,14 @@ static int collect (struct pass *pass, struct dirwalk_turn *turn, struct news_li
 
   dirread_start (turn->fd, &dirread);
   while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
-    const struct u64table *known = store_lock_inodes (pass->store, err);
+    const struct u64set *known = store_lock_inodes (pass->store, err);
 
     if (!known)
       return -err->code;
     do {
       autorulesstate struct rules_state state = {0};
 
-      if (entry.type != DT_DIR && u64table_has (known, entry.ino))
+      if (entry.type != DT_DIR && u64set_has (known, entry.ino))
         continue;
       rules_enter (&pass->policy->rules, turn->state, entry.name, &state);
       if (entry.type == DT_DIR)

@@ -88,7 +88,7 @@ static int make_source (int dir_fd)
 struct targets {
   struct clone_target items[TARGETS];
   struct share shares[TARGETS];
-  struct u64table inodes[TARGETS];
+  struct u64set inodes[TARGETS];
 };
 
 static void make_targets (struct place *place, int dir_fd, struct targets *targets)
@@ -97,7 +97,7 @@ static void make_targets (struct place *place, int dir_fd, struct targets *targe
     char name[20];
 
     snprintf (name, sizeof name, "to%d", i);
-    targets->inodes[i] = (struct u64table){0};
+    targets->inodes[i] = (struct u64set){0};
     targets->items[i] =
         (struct clone_target){.to_fd = make_dir (dir_fd, name), .share = &targets->shares[i]};
     snprintf (name, sizeof name, "temp%d", i);
@@ -113,7 +113,7 @@ static void release_targets (struct targets *targets)
     close (targets->shares[i].temp_fd);
     err_release (&targets->items[i].err);
     share_release (&targets->shares[i]);
-    u64table_release (&targets->inodes[i]);
+    u64set_release (&targets->inodes[i]);
   }
 }
 

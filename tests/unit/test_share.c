@@ -95,7 +95,7 @@ static uint64_t slot_inode (struct place *place, const struct digest *id, unsign
 static void share_tree (struct place *place, const char *name, enum share_outcome expected)
 {
   static const char *const files[] = {"a", "b", "c"};
-  autou64table struct u64table inodes = {0};
+  autou64set struct u64set inodes = {0};
   autoshare struct share share = {
       .store = place->store, .inodes = &inodes, .temp_fd = place->temp_fd};
   autoclose int fd = make_dir (place->fd, name);
@@ -103,7 +103,7 @@ static void share_tree (struct place *place, const char *name, enum share_outcom
 
   for (unsigned i = 0; i < 3; i++) {
     write_file (fd, files[i]);
-    u64table_add (&inodes, inode_of (fd, files[i]));
+    u64set_add (&inodes, inode_of (fd, files[i]));
   }
   for (unsigned i = 0; i < 3; i++) {
     share_file (&share, fd, files[i], &id, expected);
@@ -124,16 +124,16 @@ static void the_kth_use_shares_with_slot_k (void **state)
 static void a_second_pass_changes_nothing (void **state)
 {
   struct place *place = *state;
-  autou64table struct u64table inodes = {0};
+  autou64set struct u64set inodes = {0};
   autoshare struct share share = {
       .store = place->store, .inodes = &inodes, .temp_fd = place->temp_fd};
   struct digest id;
 
   share_tree (place, "tree", SHARE_PUBLISHED);
   autoclose int fd = make_dir (place->fd, "tree");
-  u64table_add (&inodes, inode_of (fd, "a"));
-  u64table_add (&inodes, inode_of (fd, "b"));
-  u64table_add (&inodes, inode_of (fd, "c"));
+  u64set_add (&inodes, inode_of (fd, "a"));
+  u64set_add (&inodes, inode_of (fd, "b"));
+  u64set_add (&inodes, inode_of (fd, "c"));
   share_file (&share, fd, "a", &id, SHARE_ALREADY);
   share_file (&share, fd, "b", &id, SHARE_ALREADY);
   share_file (&share, fd, "c", &id, SHARE_ALREADY);
@@ -160,7 +160,7 @@ static unsigned fill_links (struct place *place, int dir_fd, const char *name, u
 static void a_full_slot_opens_the_next (void **state)
 {
   struct place *place = *state;
-  autou64table struct u64table inodes = {0};
+  autou64set struct u64set inodes = {0};
   autoshare struct share share = {
       .store = place->store, .inodes = &inodes, .temp_fd = place->temp_fd};
   struct digest id;
@@ -170,7 +170,7 @@ static void a_full_slot_opens_the_next (void **state)
   share_file (&share, first, "a", &id, SHARE_PUBLISHED);
   if (fill_links (place, first, "a", STORE_LINKS_MAX) < STORE_LINKS_MAX)
     skip (); /* this file system is full earlier */
-  autou64table struct u64table others = {0};
+  autou64set struct u64set others = {0};
   autoshare struct share other = {
       .store = place->store, .inodes = &others, .temp_fd = place->temp_fd};
   autoclose int second = make_dir (place->fd, "second");
@@ -182,7 +182,7 @@ static void a_full_slot_opens_the_next (void **state)
 static void clone (struct place *place, int from_fd, const char *to, int *ret_fd)
 {
   autoerr struct err err = {0};
-  autou64table struct u64table inodes = {0};
+  autou64set struct u64set inodes = {0};
   autofree char *temp = xasprintf ("%s.temp", to);
   autoclose int temp_fd = make_dir (place->fd, temp);
   autoshare struct share share = {.store = place->store, .inodes = &inodes, .temp_fd = temp_fd};
@@ -196,7 +196,7 @@ static void clone (struct place *place, int from_fd, const char *to, int *ret_fd
 static void clones_of_a_full_inode_are_equal (void **state)
 {
   struct place *place = *state;
-  autou64table struct u64table inodes = {0};
+  autou64set struct u64set inodes = {0};
   autoshare struct share share = {
       .store = place->store, .inodes = &inodes, .temp_fd = place->temp_fd};
   struct digest id, clone_id;

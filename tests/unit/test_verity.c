@@ -86,7 +86,7 @@ struct place {
   char *path;
   int fd;
   struct store *store;
-  struct u64table inodes;
+  struct u64set inodes;
 };
 
 static int setup (void **state)
@@ -108,7 +108,7 @@ static int teardown (void **state)
   struct place *place = *state;
 
   store_close (place->store);
-  u64table_release (&place->inodes);
+  u64set_release (&place->inodes);
   close (place->fd);
   int ret = scratch_remove (place->path);
   free (place->path);
@@ -291,7 +291,7 @@ static void unreadable_objects_are_damaged (void **state)
   verify_release (&verify);
   /* Another process, to which the inode is new, and another tree. */
   assert_int_equal (store_open (place->fd, &later, &err), 0);
-  u64table_release (&place->inodes);
+  u64set_release (&place->inodes);
   int ret = share_file (place, later, "another", "one", &err);
   if (ret != SHARE_PUBLISHED)
     fail_msg ("%d %s", ret, err_text (&err));
