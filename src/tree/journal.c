@@ -81,8 +81,13 @@ static int write_parts (const struct journal_writer *writer, int fd, bool commit
   return fd_write_all (fd, "E\n", 2);
 }
 
-int journal_write (const struct journal_writer *writer, int txn_fd, const char *name, bool commit,
-                   struct err *err)
+static int sync_file (int fd, struct err *err)
+{
+  return fsync (fd) < 0 ? err_errno (err, "sync the file") : 0;
+}
+
+static int write_journal (const struct journal_writer *writer, int txn_fd, const char *name,
+                          bool commit, int (*sync) (int fd, struct err *err), struct err *err)
 {
   autofree char *new_name = xasprintf ("%s.new", name);
 
@@ -93,8 +98,8 @@ int journal_write (const struct journal_writer *writer, int txn_fd, const char *
     return err_errno (err, "create txn/%s", new_name);
   if (write_parts (writer, fd, commit) < 0)
     return err_errno (err, "write txn/%s", new_name);
-  if (fd_sync_fs (fd, err) < 0)
-    return -err->code;
+  if (sync (fd, err) < 0)
+    return err_wrap (err, "txn/%s", new_name);
   if (renameat (txn_fd, new_name, txn_fd, name) < 0)
     return err_errno (err, "rename txn/%s to %s", new_name, name);
   if (fsync (txn_fd) < 0) {
@@ -104,6 +109,18 @@ int journal_write (const struct journal_writer *writer, int txn_fd, const char *
     return -err->code;
   }
   return 0;
+}
+
+int journal_write (const struct journal_writer *writer, int txn_fd, const char *name, bool commit,
+                   struct err *err)
+{
+  return write_journal (writer, txn_fd, name, commit, fd_sync_fs, err);
+}
+
+int journal_write_alone (const struct journal_writer *writer, int txn_fd, const char *name,
+                         bool commit, struct err *err)
+{
+  return write_journal (writer, txn_fd, name, commit, sync_file, err);
 }
 
 /* The caller's string, or NULL when an escape is malformed or makes a NUL. */

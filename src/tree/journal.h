@@ -63,6 +63,11 @@ bool journal_empty (const struct journal_writer *writer);
 int journal_write (const struct journal_writer *writer, int txn_fd, const char *name, bool commit,
                    struct err *err);
 
+/* The same, for a journal of which no step refers to anything that was just made: only the file is
+ * made durable, not what others wrote to the file system. */
+int journal_write_alone (const struct journal_writer *writer, int txn_fd, const char *name,
+                         bool commit, struct err *err);
+
 /* Reads the journal @name in @txn_fd and calls @step for each step. Returns what @step returned
  * when it was negative. @ret_commit may be NULL, and is set before the first step. */
 int journal_read (int txn_fd, const char *name, bool *ret_commit,

@@ -36,7 +36,21 @@ int dirtimes_write (struct dirtimes *times, int temp_fd, struct err *err)
 {
   if (journal_empty (&times->journal))
     return 0;
-  return journal_write (&times->journal, temp_fd, FILE_NAME, /* commit= */ false, err);
+  return journal_write_alone (&times->journal, temp_fd, FILE_NAME, /* commit= */ false, err);
+}
+
+int dirtimes_set (int fd, struct timespec mtime, struct err *err)
+{
+  struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, mtime};
+  struct stat st;
+
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat a directory");
+  /* Setting a time that it has would still change the ctime. */
+  if ((st.st_mtim.tv_sec != mtime.tv_sec || st.st_mtim.tv_nsec != mtime.tv_nsec) &&
+      futimens (fd, times) < 0)
+    return err_errno (err, "put back the time of a directory");
+  return 0;
 }
 
 struct restore {
@@ -57,15 +71,7 @@ static int restore_step (void *data, const struct journal_step *step, struct err
     if (restore->dir_fd < 0)
       return err_errno (err, "open the directory /%s", path);
   } else if (step->op == 'M' && restore->dir_fd >= 0) {
-    struct timespec now[2] = {{.tv_nsec = UTIME_OMIT}, step->mtime};
-    struct stat st;
-
-    if (fstat (restore->dir_fd, &st) < 0)
-      return err_errno (err, "stat a directory");
-    /* Setting a time that it has would still change the ctime. */
-    if ((st.st_mtim.tv_sec != step->mtime.tv_sec || st.st_mtim.tv_nsec != step->mtime.tv_nsec) &&
-        futimens (restore->dir_fd, now) < 0)
-      return err_errno (err, "put back the time of a directory");
+    return dirtimes_set (restore->dir_fd, step->mtime, err);
   }
   return 0;
 }
@@ -81,7 +87,12 @@ int dirtimes_restore (int tree_fd, int temp_fd, struct err *err)
     close (restore.dir_fd);
   if (ret < 0)
     return err_wrap (err, "put back the times of directories");
-  if (unlinkat (temp_fd, FILE_NAME, 0) < 0)
+  return dirtimes_drop (temp_fd, err);
+}
+
+int dirtimes_drop (int temp_fd, struct err *err)
+{
+  if (unlinkat (temp_fd, FILE_NAME, 0) < 0 && errno != ENOENT)
     return err_errno (err, "remove %s", FILE_NAME);
   return 0;
 }

@@ -24,4 +24,10 @@ int dirtimes_write (struct dirtimes *times, int temp_fd, struct err *err);
 /* Puts back what @temp_fd says, and removes the file. No file is no error. */
 int dirtimes_restore (int tree_fd, int temp_fd, struct err *err);
 
+/* Removes the file: all is put back already. */
+int dirtimes_drop (int temp_fd, struct err *err);
+
+/* Sets the mtime of the directory open at @fd, unless it has it. */
+int dirtimes_set (int fd, struct timespec mtime, struct err *err);
+
 #endif

@@ -88,32 +88,54 @@ static int replace (const struct groups *groups, uint64_t ino, int dir_fd, const
   return 0;
 }
 
-static int walk_dir (void *data, struct dirwalk_turn *turn, struct err *err)
+/* The names of one directory. With @turn those below come as well. */
+static int replace_in (const struct groups *groups, int fd, const char *path,
+                       struct dirwalk_turn *turn, struct err *err)
 {
-  const struct groups *groups = data;
   autodirlist struct dirlist list = {0};
   struct stat before = {0};
   bool changed = false;
 
   /* Names are replaced: all come first. */
-  if (dirread_all (turn->fd, &list, err) < 0)
-    return err_wrap (err, "/%s", turn->path);
+  if (dirread_all (fd, &list, err) < 0)
+    return err_wrap (err, "/%s", path);
   for (size_t i = 0; i < list.count; i++) {
     const struct dirread_entry *entry = &list.items[i];
 
-    if (entry->type == DT_DIR)
+    if (entry->type == DT_DIR && turn)
       dirwalk_enter (turn, entry->name, NULL);
     if (entry->type == DT_DIR || !u64table_has (&groups->inodes, entry->ino))
       continue;
-    if (!changed && fstat (turn->fd, &before) < 0)
-      return err_errno (err, "stat the directory /%s", turn->path);
+    if (!changed && fstat (fd, &before) < 0)
+      return err_errno (err, "stat the directory /%s", path);
     changed = true;
-    if (replace (groups, entry->ino, turn->fd, entry->name, err) < 0)
-      return err_wrap (err, "/%s", turn->path);
+    if (replace (groups, entry->ino, fd, entry->name, err) < 0)
+      return err_wrap (err, "/%s", path);
   }
   struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, before.st_mtim};
-  if (changed && futimens (turn->fd, times) < 0)
-    return err_errno (err, "set the times of the directory /%s", turn->path);
+  if (changed && futimens (fd, times) < 0)
+    return err_errno (err, "set the times of the directory /%s", path);
+  return 0;
+}
+
+static int walk_dir (void *data, struct dirwalk_turn *turn, struct err *err)
+{
+  return replace_in (data, turn->fd, turn->path, turn, err);
+}
+
+static int replace_in_all (const struct groups *groups, int tree_fd, const struct strbuf *dirs,
+                           struct err *err)
+{
+  const char *end = strbuf_str (dirs) + dirs->len;
+
+  for (const char *path = strbuf_str (dirs); path < end; path += strlen (path) + 1) {
+    autoclose int fd = fd_open_dir_beneath (tree_fd, path);
+
+    if (fd < 0)
+      return err_errno (err, "open the directory /%s", path);
+    if (replace_in (groups, fd, path, NULL, err) < 0)
+      return -err->code;
+  }
   return 0;
 }
 
@@ -136,13 +158,15 @@ int groups_apply (int dir_fd, int temp_fd, struct err *err)
   return 0;
 }
 
-int groups_finish (int tree_fd, int temp_fd, struct err *err)
+/* All names of the tree, or with @dirs those that are in them. */
+static int finish (int tree_fd, int temp_fd, const struct strbuf *dirs, struct err *err)
 {
   autogroups struct groups groups = {0};
 
   if (groups_read (temp_fd, &groups, err) < 0)
     return -err->code;
-  if (groups.inodes.count && walk (&groups, tree_fd, err) < 0)
+  if (groups.inodes.count &&
+      (dirs ? replace_in_all (&groups, tree_fd, dirs, err) : walk (&groups, tree_fd, err)) < 0)
     return err_wrap (err, "finish hard-link groups");
   for (size_t i = 0; i < groups.list.count; i++) {
     const char *name = groups.list.items[i].name;
@@ -151,4 +175,14 @@ int groups_finish (int tree_fd, int temp_fd, struct err *err)
       return err_errno (err, "remove txn/temp/%s", name);
   }
   return 0;
+}
+
+int groups_finish (int tree_fd, int temp_fd, struct err *err)
+{
+  return finish (tree_fd, temp_fd, NULL, err);
+}
+
+int groups_finish_in (int tree_fd, int temp_fd, const struct strbuf *dirs, struct err *err)
+{
+  return finish (tree_fd, temp_fd, dirs, err);
 }

@@ -8,7 +8,7 @@
 #ifndef VG_UNIFY_GROUPS_H
 #define VG_UNIFY_GROUPS_H
 
-#include "util/cleanup.h"
+#include "util/strbuf.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +24,9 @@ int groups_apply (int dir_fd, int temp_fd, struct err *err);
 /* Finishes all groups that @temp_fd has links of, and removes the links. After an error the links
  * stay, and a later call finishes. */
 int groups_finish (int tree_fd, int temp_fd, struct err *err);
+
+/* The same for a caller who knows which directories have names that are left: @dirs are their
+ * paths, NUL behind each. */
+int groups_finish_in (int tree_fd, int temp_fd, const struct strbuf *dirs, struct err *err);
 
 #endif

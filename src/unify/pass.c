@@ -8,7 +8,10 @@
 #include "util/progress.h"
 #include "util/strbuf.h"
 
-enum { LOAD_THREADS_MAX = 4 };
+enum {
+  LOAD_THREADS_MAX = 4,
+  GROUP_DIRS_MAX = 1 << 20, /* bytes of paths; with more of them a walk finds the names */
+};
 
 struct pass_tick {
   struct pass *pass;
@@ -25,6 +28,7 @@ void pass_start (struct pass *pass, struct store *store, const struct policy *po
       .base_fd = base_fd,
       .temp_fd = temp_fd,
       .report = report,
+      .group_dirs = STRBUF_INIT (GROUP_DIRS_MAX),
       .ticks = xcalloc (DIRWALK_THREADS_MAX, sizeof *pass->ticks),
   };
   pass->share = (struct share){.store = store, .inodes = &pass->inodes, .temp_fd = temp_fd};
@@ -46,16 +50,27 @@ static void pass_release (struct pass *pass)
   u64set_release (&pass->groups);
   u64set_release (&pass->met);
   share_release (&pass->share);
+  strbuf_release (&pass->group_dirs);
+}
+
+/* The names of hard-link groups that are left, and the times of directories. */
+static int finish (struct pass *pass, struct err *err)
+{
+  bool known = pass->whole && !pass->left && !pass->group_dirs.failed;
+
+  if (pass->groups.count &&
+      (known ? groups_finish_in (pass->tree_fd, pass->temp_fd, &pass->group_dirs, err)
+             : groups_finish (pass->tree_fd, pass->temp_fd, err)) < 0)
+    return -err->code;
+  return pass->whole ? dirtimes_drop (pass->temp_fd, err)
+                     : dirtimes_restore (pass->tree_fd, pass->temp_fd, err);
 }
 
 int pass_end (struct pass *pass, int ret, struct err *err)
 {
   autoerr struct err end_err = {0};
 
-  if (pass->loaded && !pass->dry_run &&
-      ((pass->groups.count && groups_finish (pass->tree_fd, pass->temp_fd, &end_err) < 0) ||
-       dirtimes_restore (pass->tree_fd, pass->temp_fd, &end_err) < 0) &&
-      ret == 0)
+  if (pass->loaded && !pass->dry_run && finish (pass, &end_err) < 0 && ret == 0)
     ret = err_code (err, end_err.code, "%s", err_text (&end_err));
   pass_release (pass);
   return ret;
@@ -197,6 +212,7 @@ static struct hasher *own_hasher (struct pass *pass, size_t thread)
 struct subject {
   size_t thread;
   int dir_fd;
+  const char *dir_path;
   const char *name;
   int fd; /* owned; -1 when it is no regular file */
   unsigned flags;
@@ -294,6 +310,8 @@ static int share_group (struct pass *pass, const struct subject *subject, struct
   pass->report->files++;
   bool moved = u64set_has (&pass->groups, ino);
   pass->report->linked += moved;
+  if (moved)
+    strbuf_add (&pass->group_dirs, subject->dir_path, strlen (subject->dir_path) + 1);
   pthread_mutex_unlock (&pass->mutex);
   return moved ? 0 : share_file (pass, subject, err);
 }
@@ -350,6 +368,7 @@ static void fail_file (struct pass *pass, const char *dir_path, const char *name
   err_wrap (err, "/%s%s%s", dir_path, *dir_path ? "/" : "", name);
   pthread_mutex_lock (&pass->mutex);
   unify_report_fail (pass->report, err);
+  pass->left = true;
   pthread_mutex_unlock (&pass->mutex);
 }
 
@@ -359,6 +378,7 @@ int pass_file (struct pass *pass, size_t thread, int dir_fd, const char *dir_pat
   struct subject subject = {
       .thread = thread,
       .dir_fd = dir_fd,
+      .dir_path = dir_path,
       .name = entry->name,
       .fd = -1,
   };

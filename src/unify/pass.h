@@ -6,6 +6,7 @@
 #include "unify/unify.h"
 #include "util/dirread.h"
 #include "util/dirwalk.h"
+#include "util/strbuf.h"
 #include <pthread.h>
 
 enum { PASS_STRIPES = 64 };
@@ -24,12 +25,16 @@ struct pass {
   struct pass_tick *ticks;                     /* owned; what each hasher tells */
   pthread_mutex_t stripes[PASS_STRIPES];       /* hard-link groups, by inode number */
   bool loaded;
+  bool whole; /* all files of the tree were met, and its directories have their times again */
 
   pthread_mutex_t mutex;       /* for what follows; innermost */
   struct unify_report *report; /* borrowed */
   struct u64set groups;        /* owned: old inode of a hard-link group: temp_fd has a link */
   struct u64set met;           /* owned: inodes of groups that were looked at */
   uint64_t reading;            /* bytes of files that are being read */
+  struct strbuf group_dirs; /* owned: paths, each with a NUL, of directories that have names which
+                               follow their group at the end; failed when there are many */
+  bool left;                /* an error left a file as it was */
 };
 
 /* @report is added to. */

@@ -3,6 +3,7 @@
  * tree is all there is; one that reads which inodes the tree has (pass_load); and one that hashes
  * and links the news, a directory at a time in each thread. */
 #include "unify.h"
+#include "dirtimes.h"
 #include "pass.h"
 #include "tree/lower.h"
 #include "util/fd.h"
@@ -160,6 +161,7 @@ static int work_dir (void *data, struct dirwalk_turn *turn, struct err *err)
   struct pass *pass = work->pass;
   autonewslist struct news_list list = {.names = STRBUF_INIT (SIZE_MAX / 2)};
   autostrbuf struct strbuf path = STRBUF_INIT (1 << 26);
+  struct stat before;
 
   /* Renaming over names while reading could show one twice: all names come first. */
   if (interrupt_check (err) < 0 || collect (pass, turn, &list, err) < 0)
@@ -172,10 +174,14 @@ static int work_dir (void *data, struct dirwalk_turn *turn, struct err *err)
   for (size_t i = 0; i < list.count; i++)
     list.items[i].entry.name = strbuf_str (&list.names) + list.items[i].name_at;
   qsort (list.items, list.count, sizeof *list.items, compare_news);
+  if (fstat (turn->fd, &before) < 0)
+    return err_errno (err, "stat the directory /%s", strbuf_str (&path));
   for (size_t i = 0; i < list.count; i++)
     if (pass_file (pass, turn->thread, turn->fd, strbuf_str (&path), &list.items[i].entry,
                    list.items[i].verdict, err) < 0)
       return -err->code;
+  if (!pass->dry_run && dirtimes_set (turn->fd, before.st_mtim, err) < 0)
+    return err_wrap (err, "/%s", strbuf_str (&path));
   if (pass->hashers[turn->thread] && hasher_waited (pass->hashers[turn->thread]))
     dirwalk_want (turn, COLD_THREADS_MIN);
   if (turn->thread == 0) {
@@ -213,7 +219,10 @@ static int unify_all (struct pass *pass, struct err *err)
   if (pass_load (pass, err) < 0)
     return -err->code;
   rules_start (&pass->policy->rules, FOLD_SHARED, &state);
-  return work_below (pass, pass->tree_fd, "", &state, err);
+  if (work_below (pass, pass->tree_fd, "", &state, err) < 0)
+    return -err->code;
+  pass->whole = true;
+  return 0;
 }
 
 int unify_tree (struct store *store, const struct policy *policy, int tree_fd, int base_fd,
