@@ -44,8 +44,8 @@ static inline void cleanup_hasher (struct hasher **hasher)
 void hasher_on_read (struct hasher *hasher, int (*tick) (void *data, size_t bytes, struct err *err),
                      void *data);
 
-/* Has anything that was read not been in memory, as far as one can know? */
-bool hasher_waited (const struct hasher *hasher);
+/* Had it to wait for the disk for more than a few of the files that it read last? */
+bool hasher_waits (const struct hasher *hasher);
 
 void hasher_start (struct hasher *hasher);
 void hasher_add (struct hasher *hasher, const void *data, size_t len);

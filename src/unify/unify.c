@@ -182,7 +182,7 @@ static int work_dir (void *data, struct dirwalk_turn *turn, struct err *err)
       return -err->code;
   if (!pass->dry_run && dirtimes_set (turn->fd, before.st_mtim, err) < 0)
     return err_wrap (err, "/%s", strbuf_str (&path));
-  if (pass->hashers[turn->thread] && hasher_waited (pass->hashers[turn->thread]))
+  if (pass->hashers[turn->thread] && hasher_waits (pass->hashers[turn->thread]))
     dirwalk_want (turn, COLD_THREADS_MIN);
   if (turn->thread == 0) {
     pthread_mutex_lock (&pass->mutex);

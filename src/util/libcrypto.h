@@ -5,7 +5,11 @@
 #define VG_UTIL_LIBCRYPTO_H
 
 #include "library.h"
+/* SHA256_Init and its like are called deprecated, in favour of EVP, by every libcrypto that has
+ * this name; all of them have it. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #define LIBCRYPTO_FUNCTIONS(FUNCTION)                                                              \
   FUNCTION (EVP_DecodeBlock)                                                                       \
@@ -26,7 +30,10 @@
   FUNCTION (EVP_MD_free)                                                                           \
   FUNCTION (EVP_PKEY_free)                                                                         \
   FUNCTION (EVP_PKEY_new_raw_public_key)                                                           \
-  FUNCTION (EVP_blake2b512)
+  FUNCTION (EVP_blake2b512)                                                                        \
+  FUNCTION (SHA256_Final)                                                                          \
+  FUNCTION (SHA256_Init)                                                                           \
+  FUNCTION (SHA256_Update)
 
 struct libcrypto {
   LIBCRYPTO_FUNCTIONS (LIBRARY_MEMBER)
