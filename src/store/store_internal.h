@@ -6,7 +6,7 @@
 #include "store/store.h"
 #include <pthread.h>
 
-enum { STORE_STRIPES = 64 };
+enum { STORE_STRIPES = 256 };
 
 struct store_locks {
   pthread_mutex_t stripes[STORE_STRIPES]; /* the slots of an object, by its identity */

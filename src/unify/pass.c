@@ -10,6 +10,7 @@
 
 enum {
   LOAD_THREADS_MAX = 4,
+  DESCRIPTORS = 512,        /* the store has up to 256, and each guest some */
   GROUP_DIRS_MAX = 1 << 20, /* bytes of paths; with more of them a walk finds the names */
 };
 
@@ -31,6 +32,7 @@ void pass_start (struct pass *pass, struct store *store, const struct policy *po
       .group_dirs = STRBUF_INIT (GROUP_DIRS_MAX),
       .ticks = xcalloc (DIRWALK_THREADS_MAX, sizeof *pass->ticks),
   };
+  fd_make_room (DESCRIPTORS);
   pass->share = (struct share){.store = store, .inodes = &pass->inodes, .temp_fd = temp_fd};
   for (size_t i = 0; i < PASS_STRIPES; i++)
     pthread_mutex_init (&pass->stripes[i], NULL);

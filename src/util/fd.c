@@ -267,6 +267,14 @@ int fd_copy_contents (int from, int to, off_t size)
   return 0;
 }
 
+void fd_make_room (int count)
+{
+  int last = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, count - 1);
+
+  if (last >= 0)
+    close (last);
+}
+
 int fd_sync_fs (int fd, struct err *err)
 {
   if (syncfs (fd) < 0)

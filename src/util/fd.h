@@ -54,6 +54,10 @@ int fd_write_file (int dir_fd, const char *name, const void *data, size_t len, m
  * where the file system has it, else the data with holes kept. 0, or -1 with errno. */
 int fd_copy_contents (int from, int to, off_t size);
 
+/* Makes room for @count descriptors, before there are threads: with them the kernel makes whoever
+ * opens one too many wait for all processors, 10 ms and more. More room is no promise. */
+void fd_make_room (int count);
+
 /* syncfs of the file system that holds @fd. */
 int fd_sync_fs (int fd, struct err *err);
 
