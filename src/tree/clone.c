@@ -44,12 +44,18 @@ static int set_metadata (int fd, const struct metadata *metadata, struct err *er
 {
   const struct stat *st = &metadata->st;
   struct timespec times[2] = {st->st_atim, st->st_mtim};
+  struct stat now;
 
-  if (fchown (fd, st->st_uid, st->st_gid) < 0)
+  /* Most directories were made as they are to be: two entries less in the journal for each. */
+  if (fstat (fd, &now) < 0)
+    return err_errno (err, "stat a new directory");
+  bool owner = now.st_uid != st->st_uid || now.st_gid != st->st_gid;
+  bool mode = owner || metadata->xattrs.count || (now.st_mode & 07777) != (st->st_mode & 07777);
+  if (owner && fchown (fd, st->st_uid, st->st_gid) < 0)
     return err_errno (err, "set the owner of a directory");
   if (xattrs_apply (fd, -1, NULL, &metadata->xattrs, err) < 0)
     return -err->code;
-  if (fchmod (fd, st->st_mode & 07777) < 0)
+  if (mode && fchmod (fd, st->st_mode & 07777) < 0)
     return err_errno (err, "set the mode of a directory");
   if (futimens (fd, times) < 0)
     return err_errno (err, "set the times of a directory");
@@ -156,7 +162,7 @@ static int place_batch (struct cloner *cloner, struct clone_place *place, int fr
     if (entry->type != DT_DIR) {
       if (cloner->place (cloner, place, from_dir, entry, to_dir, err) < 0)
         return -err->code;
-    } else if (mkdirat (to_dir, entry->name, 0700) < 0) {
+    } else if (mkdirat (to_dir, entry->name, 0755) < 0) { /* most are; staging is 0700 */
       return err_errno (err, "make the directory %s", entry->name);
     }
   }
