@@ -133,7 +133,7 @@ struct build {
   const struct build_options *options;
   int guests_fd; /* owned; staging/NAME/guests: the guests, by name */
   int links_fd;  /* owned; for store_clone_full */
-  int own_fd;    /* owned; for thin_clone_whole */
+  int own_fd;    /* owned; for thin_clone_whole, else -1 */
 };
 
 static int make_parts (const struct build *build, int fd, const char *hostname, struct err *err)
@@ -532,8 +532,10 @@ int build_clones (struct vroot *root, struct build_source *source, const struct 
     return -err->code;
   autoclose int guests_fd = fd_make_dir (staging.fd, "guests", 0700);
   autoclose int links_fd = fd_make_dir (staging.fd, "links", 0700);
-  autoclose int own_fd = fd_make_dir (staging.fd, "own", 0700);
-  if (guests_fd < 0 || links_fd < 0 || own_fd < 0)
+  /* A directory that nobody needs would still be made, and removed, on the disk. */
+  bool own = !options->thin && source->layers.base >= 0;
+  autoclose int own_fd = own ? fd_make_dir (staging.fd, "own", 0700) : -1;
+  if (guests_fd < 0 || links_fd < 0 || (own && own_fd < 0))
     return err_errno (err, "make a directory in staging");
   build.guests_fd = guests_fd;
   build.links_fd = links_fd;
