@@ -149,6 +149,36 @@ run_in () {
   check_root
 }
 
+@test "a first pass reads each directory twice, with groups over several of them, and keeps their times" {
+  skip_unless_program strace
+  for guest in web1 web2; do
+    rm -rf "$G/$guest/tree/usr/many"
+    for ((i = 0; i < 200; i++)); do
+      mkdir -p "$G/$guest/tree/usr/many/$i"
+      echo "$i" >"$G/$guest/tree/usr/many/$i/file"
+    done
+    # A group that begins, goes on and ends in different directories, and one of a single directory.
+    ln "$G/$guest/tree/usr/many/0/file" "$G/$guest/tree/usr/many/100/name"
+    ln "$G/$guest/tree/usr/many/0/file" "$G/$guest/tree/usr/many/199/name"
+    ln "$G/$guest/tree/usr/many/7/file" "$G/$guest/tree/usr/many/7/name"
+    find "$G/$guest/tree/usr/many" -type f -exec touch -d @1700000000 {} +
+    find "$G/$guest/tree/usr" -depth -type d -exec touch -d @1600000000 {} +
+  done
+  vhashify -q web1
+  before=$(view web2)
+  strace -f -o "$T/calls" -e trace=openat2 vhashify -q web2
+  opened=$(grep -c 'usr/many/[0-9]*"' "$T/calls")
+  # One walk looks, and ends at the first file that is news; one notes; one works.
+  [ "$opened" -le 450 ]
+  diff <(echo "$before") <(view web2)
+  for name in 0/file 100/name 199/name 7/file 7/name 50/file; do
+    same_inode "$G/web1/tree/usr/many/$name" "$G/web2/tree/usr/many/$name"
+  done
+  same_inode "$G/web2/tree/usr/many/0/file" "$G/web2/tree/usr/many/199/name"
+  [ "$(find "$G/web2/tree/usr/many" -type d ! -newermt @1600000001 | wc -l)" = 201 ]
+  check_root
+}
+
 @test "a damaged object gets no new link, and the exit status says so" {
   object=$(find "$VGUEST_ROOT/store" -type f -samefile "$G/web1/tree/usr/lib/deep/er/big2")
   mtime=$(stat -c %.9Y "$object")
