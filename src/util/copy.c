@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "copy.h"
+#include "metaentry.h"
 #include "fd.h"
 #include "xattr.h"
 
@@ -14,7 +15,8 @@ static int make_contents (int from_dir, const char *from, const struct stat *st,
       return err_errno (err, "create the copy of %s", from);
     autoclose int in =
         fd_open (data ? data_dir : from_dir, data ? data : from, O_RDONLY | O_NONBLOCK, 0);
-    if (in < 0 || fd_copy_contents (in, out, st->st_size) < 0)
+    /* A copy of an entry is a whole file. */
+    if (in < 0 || metaentry_follow (&in) < 0 || fd_copy_contents (in, out, st->st_size) < 0)
       return err_errno (err, "copy %s", from);
     *ret_fd = steal_fd (&out);
     return 0;
