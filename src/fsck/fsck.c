@@ -255,7 +255,7 @@ static void judge_sharing (struct fsck *fsck)
               (uintmax_t) verify->objects);
 }
 
-static int lock_root (struct fsck *fsck, enum lock_mode mode, struct err *err)
+int fsck_lock_root (struct fsck *fsck, enum lock_mode mode, struct err *err)
 {
   struct vroot *root = fsck->root;
   const struct lock_how how = root_lock_how (root, LOCK_RANK_ROOT, mode);
@@ -271,7 +271,7 @@ static int prepare_repair (struct fsck *fsck, struct err *err)
 {
   struct store *store = fsck->root->store;
 
-  if (lock_root (fsck, LOCK_EXCLUSIVE, err) < 0)
+  if (fsck_lock_root (fsck, LOCK_EXCLUSIVE, err) < 0)
     return -err->code;
   u64table_release (&store->inodes);
   store->inodes_loaded = false;
@@ -296,7 +296,7 @@ static int run (struct fsck *fsck, struct err *err)
   };
 
   autoclose int collect_lock = -1;
-  if (lock_root (fsck, LOCK_SHARED, err) < 0 || keep_objects (fsck, &collect_lock, err) < 0 ||
+  if (fsck_lock_root (fsck, LOCK_SHARED, err) < 0 || keep_objects (fsck, &collect_lock, err) < 0 ||
       store_verify (fsck->root->store, &options, &fsck->verify, err) < 0)
     return -err->code;
   take_damages (fsck);
