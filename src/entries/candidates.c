@@ -14,6 +14,7 @@ enum { FANS = 256 };
  * cannot. */
 struct finding {
   struct entries_run *run;
+  const struct candidates *known; /* borrowed; or NULL */
   struct candidates *candidates;
   struct u64table uses; /* owned */
 };
@@ -32,7 +33,7 @@ static int note_file (struct walk *walk, int dir_fd, const struct dirread_entry 
   bool is_new = false;
 
   u64table_put (&walk->place->inodes, entry->ino, &is_new);
-  if (!is_new) { /* hard-link partners, or a name of its base */
+  if (!is_new) { /* hard-link partners, or a name of its base or of an undo layer */
     *u64table_put (&walk->finding->uses, entry->ino, NULL) |= ENTRIES_USE_BAD;
     return 0;
   }
@@ -40,7 +41,7 @@ static int note_file (struct walk *walk, int dir_fd, const struct dirread_entry 
       !rules_can_be (rules, verdict, FOLD_CLASS_MASK, FOLD_EAGER))
     return 0;
   if (fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return err_errno (err, "stat %s", entry->name);
+    return errno == ENOENT ? 0 : err_errno (err, "stat %s", entry->name);
   if ((rules_settle (rules, verdict, &st) & FOLD_CLASS_MASK) == FOLD_EAGER)
     ++*u64table_put (&walk->finding->uses, entry->ino, NULL);
   return 0;
@@ -92,18 +93,52 @@ static int note_base (struct finding *finding, struct entries_place *place, stru
   return entries_note_inodes (place, tree_fd, err);
 }
 
+static int note_undo_layer (void *data, const char *layer, int fd, struct err *err)
+{
+  if (strcmp (layer, "tree") == 0)
+    return 0;
+  return entries_note_inodes (data, fd, err) < 0 ? err_wrap (err, "%s", layer) : 0;
+}
+
 static int look_at_place (struct finding *finding, struct entries_place *place, struct err *err)
 {
   struct walk walk = {finding, place};
   autorulesstate struct rules_state state = {0};
 
-  if (note_base (finding, place, err) < 0)
+  /* What a rollback brings back is none of its other files either. */
+  if (note_base (finding, place, err) < 0 ||
+      fsck_each_layer (place->change.fd, FSCK_GUEST, note_undo_layer, place, err) < 0)
     return err_wrap (err, "%s", place->change.place->path);
   rules_start (&place->policy.rules, FOLD_SHARED, &state);
   if (walk_dir (&walk, place->change.tree_fd, &state, /* top= */ true, /* outside= */ false, err) <
       0)
     return err_wrap (err, "%s/tree", place->change.place->path);
   return 0;
+}
+
+/* Where the contents of an entry lie is looked for when it is read, and until then the kernel shows
+ * so many blocks: a file that has more or less would be seen to change. */
+static bool has_plain_blocks (const struct stat *st)
+{
+  uint64_t size = (uint64_t) st->st_size, unit = (uint64_t) st->st_blksize;
+
+  return S_ISREG (st->st_mode) && size && unit &&
+         (uint64_t) st->st_blocks == (size + unit - 1) / unit * unit / 512;
+}
+
+/* What the first search found of the object, if it is the same one. */
+static void take_known (const struct finding *finding, struct candidate_object *object)
+{
+  const uint64_t *at = u64table_get (&finding->known->index, object->ino);
+  const struct candidate_object *known = at ? &finding->known->objects[*at - 1] : NULL;
+
+  if (!known || !known->hashed || known->slot != object->slot ||
+      !digest_equal (&known->id, &object->id))
+    return;
+  object->hashed = true;
+  object->flags = known->flags;
+  object->contents = known->contents;
+  object->entry_id = known->entry_id;
 }
 
 static int add_object (struct finding *finding, int fan_fd, const char *fan, const char *name,
@@ -116,8 +151,8 @@ static int add_object (struct finding *finding, int fan_fd, const char *fan, con
   if (!slot_parse (fan, name, &object.id, &object.slot))
     return 0;
   if (fstatat (fan_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return err_errno (err, "stat the object store/%s/%s", fan, name);
-  if (!S_ISREG (st.st_mode) || !st.st_blocks || !st.st_size)
+    return errno == ENOENT ? 0 : err_errno (err, "stat the object store/%s/%s", fan, name);
+  if (!has_plain_blocks (&st))
     return 0;
   const uint64_t *uses = u64table_get (&finding->uses, st.st_ino);
   object.ino = st.st_ino;
@@ -126,6 +161,8 @@ static int add_object (struct finding *finding, int fan_fd, const char *fan, con
   object.bytes = (uint64_t) st.st_blocks * 512;
   /* All of its names are known, and may change. */
   object.free = uses && *uses && object.links == *uses + 1;
+  if (finding->known)
+    take_known (finding, &object);
   if ((candidates->count & (candidates->count - 1)) == 0)
     candidates->objects =
         xreallocarray (candidates->objects, candidates->count ? candidates->count * 2 : 1,
@@ -168,10 +205,13 @@ static int hash_object (struct finding *finding, struct candidate_object *object
     return fan;
   slot_name (&object->id, object->slot, name);
   autoclose int fd = fd_open (fan, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
-  int is_entry = fd < 0 ? -1 : metaentry_read (fd, -1, NULL, NULL);
+  if (fd < 0 && errno == ENOENT)
+    return 0;
+  struct stat st = {0};
+  int is_entry = fd < 0 || fstat (fd, &st) < 0 ? -1 : metaentry_read (fd, -1, NULL, &st, NULL);
   if (is_entry < 0)
     return err_errno (err, "open the object store/%02x/%s", object->id.bytes[0], name);
-  if (is_entry)
+  if (is_entry || st.st_ino != object->ino)
     return 0;
   if (identity_parts_of_fd (store->hasher, fd, &parts, err) < 0)
     return err_wrap (err, "store/%02x/%s", object->id.bytes[0], name);
@@ -243,7 +283,7 @@ static int compare_class (struct finding *finding, size_t first, size_t count, s
     any |= objects[i].free;
   if (count < 2 || !any)
     return 0;
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < count && !finding->known; i++) {
     autoerr struct err own = {0};
 
     if (interrupt_check (err) < 0)
@@ -270,13 +310,26 @@ static int compare_all (struct finding *finding, struct err *err)
       return -err->code;
     first = i;
   }
+  for (size_t i = 0; i < candidates->count; i++)
+    *u64table_put (&candidates->index, candidates->objects[i].ino, NULL) = i + 1;
   return 0;
 }
 
-int candidates_find (struct entries_run *run, struct candidates *ret_candidates, struct err *err)
+bool candidates_equal (const struct candidates *candidates, uint64_t ino,
+                       const struct candidate_object *object)
+{
+  const uint64_t *at = u64table_get (&candidates->index, ino);
+  const struct candidate_object *other = at ? &candidates->objects[*at - 1] : NULL;
+
+  return other && other->hashed && object->hashed &&
+         digest_equal (&other->contents, &object->contents);
+}
+
+int candidates_find (struct entries_run *run, const struct candidates *known,
+                     struct candidates *ret_candidates, struct err *err)
 {
   autocandidates struct candidates candidates = {0};
-  struct finding finding = {.run = run, .candidates = &candidates};
+  struct finding finding = {.run = run, .known = known, .candidates = &candidates};
   int ret = 0;
 
   for (size_t i = 0; ret == 0 && i < run->place_count; i++)

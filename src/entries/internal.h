@@ -31,10 +31,17 @@ struct entries_run {
 int entries_run_start (struct entries_run *run, struct err *err);
 void entries_run_end (struct entries_run *run);
 
+/* The same for who changes nothing: under the shared lock, and nothing is recovered. */
+int entries_look_start (struct entries_run *run, struct err *err);
+
 /* Opens one of fsck's places. Returns 1, 0 when it is in use, which is reported, or negative. */
 int entries_open_place (struct entries_run *run, size_t index, struct err *err);
 
-/* Counts a failure. Empties @err. */
+/* The same for who changes nothing: of the change there is no directory for links, and the lock is
+ * a shared one. Only guests. */
+int entries_look_place (struct entries_run *run, size_t index, struct err *err);
+
+/* Counts a failure, which is told when it is the first. Empties @err. */
 void entries_fail (struct entries_report *report, struct err *err);
 
 /* Adds the inodes below @fd to those of the place. */

@@ -43,11 +43,26 @@ static int read_states (struct fsck *fsck, struct err *err)
   return 0;
 }
 
-int entries_run_start (struct entries_run *run, struct err *err)
+int entries_look_start (struct entries_run *run, struct err *err)
 {
   struct fsck *fsck = &run->fsck;
 
   fsck->root = run->root;
+  if (fsck_lock_root (fsck, LOCK_SHARED, err) < 0 || fsck_find_places (fsck, err) < 0)
+    return -err->code;
+  run->places = xcalloc (fsck->place_count + 1, sizeof *run->places);
+  return 0;
+}
+
+int entries_run_start (struct entries_run *run, struct err *err)
+{
+  struct fsck *fsck = &run->fsck;
+  struct store *store = run->root->store;
+
+  fsck->root = run->root;
+  /* What was known of the store may have changed while we waited. */
+  u64table_release (&store->inodes);
+  store->inodes_loaded = false;
   if (fsck_lock_root (fsck, LOCK_EXCLUSIVE, err) < 0 || fsck_find_places (fsck, err) < 0 ||
       fsck_recover (fsck, err) < 0 || entries_sweep (run->root->store, err) < 0 ||
       read_states (fsck, err) < 0)
@@ -73,13 +88,50 @@ void entries_run_end (struct entries_run *run)
   fsck_release (&run->fsck);
 }
 
-int entries_open_place (struct entries_run *run, size_t index, struct err *err)
+static int look_at_guest (struct fsck *fsck, size_t index, struct fsck_change *ret_change,
+                          struct err *err)
+{
+  const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = LOCK_SHARED, .no_wait = true};
+  const struct fsck_place *place = &fsck->places[index];
+  autofsckchange struct fsck_change change = FSCK_CHANGE_NONE;
+
+  change.place = place;
+  change.fd = fsck_open_place (fsck, place, err);
+  if (change.fd < 0 && err->code == ENOENT) {
+    err_release (err); /* deleted meanwhile */
+    return 0;
+  }
+  if (change.fd < 0)
+    return change.fd;
+  struct guest guest = {.name = place->name, .fd = change.fd, .lock_fd = -1};
+  if (lock_acquire (change.fd, "lock", &how, place->path, &change.lock_fd, err) < 0) {
+    if (err->code != ERR_LOCKED)
+      return -err->code;
+    err_release (err);
+    return 0;
+  }
+  const char *state = guest_state_name (fsck->root, &guest, err);
+  int ran = state ? guest_has_run (&guest, err) : -1;
+  if (ran)
+    return ran < 0 ? -err->code : 0;
+  if (strcmp (state, "stopped") != 0)
+    return 0;
+  change.tree_fd = fd_open_dir (change.fd, "tree");
+  if (change.tree_fd < 0)
+    return err_errno (err, "open tree");
+  *ret_change = change;
+  change = FSCK_CHANGE_NONE;
+  return 1;
+}
+
+static int open_place (struct entries_run *run, size_t index, bool look, struct err *err)
 {
   struct entries_place *place = &run->places[run->place_count];
   const struct fsck_place *there = &run->fsck.places[index];
 
   *place = (struct entries_place){.index = index, .change = FSCK_CHANGE_NONE};
-  int opened = fsck_change_open (&run->fsck, index, &place->change, err);
+  int opened = look ? look_at_guest (&run->fsck, index, &place->change, err)
+                    : fsck_change_open (&run->fsck, index, &place->change, err);
   if (opened < 0)
     return err_wrap (err, "%s", there->path);
   if (!opened) {
@@ -90,6 +142,16 @@ int entries_open_place (struct entries_run *run, size_t index, struct err *err)
   }
   run->place_count++;
   return 1;
+}
+
+int entries_open_place (struct entries_run *run, size_t index, struct err *err)
+{
+  return open_place (run, index, /* look= */ false, err);
+}
+
+int entries_look_place (struct entries_run *run, size_t index, struct err *err)
+{
+  return open_place (run, index, /* look= */ true, err);
 }
 
 int entries_note_inodes (struct entries_place *place, int fd, struct err *err)

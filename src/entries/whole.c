@@ -79,8 +79,11 @@ static int find_objects (struct wholes *wholes, struct err *err)
 
       if (item->type != DT_REG || !slot_parse (fan, item->name, &id, &slot))
         continue;
-      int is_entry = metaentry_read (-1, fan_fd, item->name, NULL);
-      if (is_entry < 0 || (is_entry && fstatat (fan_fd, item->name, &st, AT_SYMLINK_NOFOLLOW) < 0))
+      int is_entry = fstatat (fan_fd, item->name, &st, AT_SYMLINK_NOFOLLOW) < 0
+                         ? -1
+                         : metaentry_read (-1, fan_fd, item->name, &st, NULL);
+      /* A damaged one is told when it is met in a tree. */
+      if (is_entry < 0 && errno != EUCLEAN)
         return err_errno (err, "look at the object store/%s/%s", fan, item->name);
       if (!is_entry)
         continue;
@@ -102,9 +105,14 @@ static int is_entry (struct wholes *wholes, int dir_fd, const struct dirread_ent
   int known = store_has_inode (wholes->run->root->store, item->ino, err);
   if (known)
     return known < 0 ? known : 0;
-  int marked = metaentry_read (-1, dir_fd, item->name, NULL);
-  if (marked < 0)
+  struct stat st;
+  if (fstatat (dir_fd, item->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", item->name);
+  int marked = metaentry_read (-1, dir_fd, item->name, &st, NULL);
+  /* A damaged one is told when it is read. */
+  if (marked < 0 && errno != EUCLEAN)
     return err_errno (err, "look at %s", item->name);
+  marked = marked != 0;
   if (marked)
     add_entry (wholes, item->ino);
   return marked;

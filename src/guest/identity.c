@@ -149,7 +149,7 @@ static int read_file (int dir_fd, const char *name, size_t maximum, struct host_
   size_t size = maximum ? (size_t) st.st_size : 0;
   autofree char *text = xcalloc (1, size + 1);
   autoclose int data_fd = -1;
-  if (metaentry_contents (fd, &data_fd) < 0)
+  if (metaentry_contents (fd, &st, &data_fd) < 0)
     return err_errno (err, "open the contents of %s of the source", name);
   if (fd_read_full (data_fd < 0 ? fd : data_fd, text, size) < 0)
     return err_errno (err, "read %s of the source", name);

@@ -58,7 +58,9 @@ static int note_contents (struct usage_map *map, size_t at, int fan_fd, const ch
 
   if (fd < 0)
     return errno == ENOENT ? 0 : err_errno (err, "open the object %s", name);
-  int is_entry = metaentry_contents (fd, &data);
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat the object %s", name);
+  int is_entry = metaentry_contents (fd, &st, &data);
   /* One without contents is for fsck to tell. */
   if (is_entry <= 0)
     return is_entry < 0 && errno != EUCLEAN ? err_errno (err, "look into the object %s", name) : 0;

@@ -87,7 +87,8 @@ static int make_entry (struct store *store, int data_fd, int new_fd, const char 
   if (fstatat (new_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
       fstatat (request->like_dir, request->like, &like, AT_SYMLINK_NOFOLLOW) < 0)
     err_errno (err, "stat an entry");
-  else if (st.st_blocks >= like.st_blocks)
+  /* Whoever thinks that there are no entries looks only at files with holes. */
+  else if (st.st_blocks >= like.st_blocks || st.st_blocks * 512 >= st.st_size)
     return unlinkat (new_fd, name, 0) < 0 ? err_errno (err, "remove an entry") : 0;
   else if (linkat (request->data_dir, request->data, store->fd, path, 0) < 0)
     err_errno (err, "link %s to store/%s", request->data, path);
@@ -101,10 +102,24 @@ static int make_entry (struct store *store, int data_fd, int new_fd, const char 
 static int is_fit (const struct entries_request *request, int fan, const char *object,
                    const struct stat *st, struct err *err)
 {
-  if (st->st_nlink >= STORE_LINKS_MAX || request->taken (request->taken_data, st->st_ino))
+  unsigned flags = request->flags & IDENTITY_ANY_MTIME;
+  autoclose int fd = -1, data = -1;
+  struct stat data_st = {0};
+
+  if (st->st_nlink >= STORE_LINKS_MAX || request->taken (request->fn_data, st->st_ino))
     return 0;
-  return identity_same (request->like_dir, request->like, fan, object,
-                        request->flags & IDENTITY_ANY_MTIME, err);
+  fd = fd_open (fan, object, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+  if (fd < 0)
+    return err_errno (err, "open it");
+  int is_entry = metaentry_contents (fd, st, &data);
+  /* A damaged one is left to fsck. */
+  if (is_entry < 0)
+    return errno == EUCLEAN ? 0 : err_errno (err, "open its contents");
+  if (is_entry && fstat (data, &data_st) < 0)
+    return err_errno (err, "stat its contents");
+  if (is_entry && request->equal (request->fn_data, data_st.st_ino))
+    flags |= IDENTITY_SAME_CONTENTS;
+  return identity_same (request->like_dir, request->like, fan, object, flags, err);
 }
 
 /* The first slot whose object fits: 1; 0 and the first empty one. */
@@ -171,8 +186,10 @@ int entries_remove (struct store *store, int dir_fd, const char *name, struct er
 {
   char place[METAENTRY_PLACE_SIZE];
   struct stat st;
-  int is_entry = metaentry_read (-1, dir_fd, name, place);
 
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "stat %s", name);
+  int is_entry = metaentry_read (-1, dir_fd, name, &st, place);
   /* One whose place is none has no link. */
   if (is_entry < 0 && errno != EUCLEAN)
     return err_errno (err, "read the attributes of %s", name);

@@ -21,6 +21,10 @@
 /* Is @ino in a tree that must not get it a second time? */
 typedef bool entries_taken_fn (void *data, uint64_t ino);
 
+/* Are the contents of the inode @ino of the store known to be those that the entry shall have? Then
+ * they are not compared. */
+typedef bool entries_equal_fn (void *data, uint64_t ino);
+
 struct entries_request {
   const struct digest *id; /* with IDENTITY_ENTRY */
   unsigned flags;          /* of it */
@@ -29,7 +33,8 @@ struct entries_request {
   int data_dir; /* the inode with the contents, of which the caller knows that they are equal: */
   const char *data;
   entries_taken_fn *taken;
-  void *taken_data;
+  entries_equal_fn *equal;
+  void *fn_data; /* of both */
 };
 
 /* Finds an object, or makes one, that may stand for the file and whose inode is not taken. Returns

@@ -219,7 +219,7 @@ static int read_parts (struct hasher *hasher, int fd, struct identity_parts *par
   struct stat after;
   off_t size = 0;
 
-  if (metaentry_contents (fd, &data) < 0)
+  if (metaentry_contents (fd, &parts->st, &data) < 0)
     return err_errno (err, "open the contents of an entry to hash them");
   if (hash_contents (hasher, data < 0 ? fd : data, parts->st.st_size, &parts->contents, &size,
                      err) < 0 ||
@@ -392,7 +392,7 @@ int identity_same (int a_dir, const char *a, int b_dir, const char *b, unsigned 
     b_fd = fd_open (b_dir, b, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
     if (a_fd < 0 || b_fd < 0)
       return err_errno (err, "open %s to compare it", a_fd < 0 ? a : b);
-    if (metaentry_contents (a_fd, &a_data) < 0 || metaentry_contents (b_fd, &b_data) < 0)
+    if (metaentry_contents (a_fd, &as, &a_data) < 0 || metaentry_contents (b_fd, &bs, &b_data) < 0)
       return err_errno (err, "open the contents of %s or %s to compare them", a, b);
   }
   if (xattrs_read (a_fd, a_dir, a, false, &ax, err) < 0 ||
@@ -400,6 +400,8 @@ int identity_same (int a_dir, const char *a, int b_dir, const char *b, unsigned 
     return -err->code;
   if (!xattrs_equal (&ax, &bx))
     return 0;
+  if (flags & IDENTITY_SAME_CONTENTS)
+    return 1;
   if (S_ISREG (as.st_mode))
     return same_contents (a_data < 0 ? a_fd : a_data, b_data < 0 ? b_fd : b_data, as.st_size, err);
   if (S_ISLNK (as.st_mode))

@@ -25,8 +25,11 @@ enum { IDENTITY_VERSION = 1 };
 enum {                         /* flags */
        IDENTITY_ANY_MTIME = 1, /* see above */
        IDENTITY_ENTRY = 2,     /* of an object that may be an entry: apart from that it is the same
-                                  file,     and a whole one may stand for it */
+                                  file, and a whole one may stand for it */
 };
+
+/* For identity_same alone: the contents are known to be equal. */
+enum { IDENTITY_SAME_CONTENTS = 1 << 8 };
 
 struct digest {
   uint8_t bytes[32];

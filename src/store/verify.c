@@ -137,12 +137,12 @@ static int look_into (struct reader *reader, int fan_fd, const char *name, struc
   return 0;
 }
 
-static bool has_contents (int fan_fd, const char *name)
+static bool has_contents (int fan_fd, const char *name, const struct stat *st)
 {
   autoclose int fd = fd_open (fan_fd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
   autoclose int data = -1;
 
-  return fd >= 0 && metaentry_contents (fd, &data) > 0;
+  return fd >= 0 && metaentry_contents (fd, st, &data) > 0;
 }
 
 /* By metadata: 1 when they are not those of the name, 0 when they are, -1 when that cannot be told.
@@ -160,7 +160,7 @@ static int look_at (struct reader *reader, int fan_fd, const char *name, struct 
   /* The contents of an entry may be gone. */
   if (xattrs_read (-1, fan_fd, name, /* with_overlay= */ true, &xattrs, &err) < 0 ||
       parts_have_forms (&xattrs) ||
-      (metaentry_is_marked (&xattrs) && !has_contents (fan_fd, name)) ||
+      (metaentry_is_marked (&xattrs) && !has_contents (fan_fd, name, &object->now)) ||
       xattrs_read (-1, fan_fd, name, /* with_overlay= */ false, &parts.xattrs, &err) < 0)
     return 1;
   parts.contents = old->contents;

@@ -99,7 +99,7 @@ static int copy_file (struct copy *copy, int dir_fd, const char *name, struct er
   if (entry_read (fd, -1, name, &st, &entry, err) < 0 ||
       writer_file_begin (copy->writer, path, &entry, err) < 0)
     return -err->code;
-  if (metaentry_follow (&fd) < 0)
+  if (metaentry_follow (&fd, &st) < 0)
     return err_errno (err, "open its contents");
   writer_file_clone (copy->writer, fd);
   if (copy_data (copy, fd, (uint64_t) st.st_size, err) < 0 ||

@@ -343,7 +343,7 @@ static int open_subject (struct subject *subject, unsigned char type, struct err
   if (!S_ISREG (subject->st.st_mode))
     return err_code (err, ESTALE, "it is not the file any more that it was");
   /* It was an object, and becomes one again of that kind. */
-  int is_entry = metaentry_read (subject->fd, -1, NULL, NULL);
+  int is_entry = metaentry_read (subject->fd, -1, NULL, &subject->st, NULL);
   if (is_entry < 0)
     return err_errno (err, "read its attributes");
   if (is_entry)

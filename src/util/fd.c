@@ -141,7 +141,7 @@ int fd_read_file (int dir_fd, const char *name, size_t maximum, char **ret_data,
     return err_errno (err, "stat %s", name);
   if (S_ISDIR (st.st_mode))
     return err_code (err, EISDIR, "read %s: it is a directory", name);
-  if (S_ISREG (st.st_mode) && metaentry_follow (&fd) < 0)
+  if (metaentry_follow (&fd, &st) < 0)
     return err_errno (err, "open the contents of %s", name);
   if (st.st_size > 0 && (size_t) st.st_size <= maximum)
     size = (size_t) st.st_size + 1;

@@ -14,14 +14,46 @@ static const char mark[4] = {0, 4, 0, 0};
 
 static atomic_int store_at = -1;
 
+/* Is there a store/data? */
+enum { UNKNOWN, MISSING, THERE };
+static atomic_int data_is = UNKNOWN;
+
 void metaentry_use_store (int store_fd)
 {
+  atomic_store (&data_is, UNKNOWN);
   atomic_store (&store_at, store_fd);
 }
 
 void metaentry_forget_store (int store_fd)
 {
   atomic_compare_exchange_strong (&store_at, &store_fd, -1);
+}
+
+/* When that cannot be told, it is. */
+static int look_for_data (void)
+{
+  int saved = errno;
+  int store_fd = atomic_load (&store_at);
+  int found = store_fd >= 0 &&
+                      faccessat (store_fd, METAENTRY_DATA, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+                      errno == ENOENT
+                  ? MISSING
+                  : THERE;
+
+  atomic_store (&data_is, found);
+  errno = saved;
+  return found;
+}
+
+bool metaentry_may_be (const struct stat *st)
+{
+  int known = atomic_load (&data_is);
+
+  if (!S_ISREG (st->st_mode) || st->st_size <= 0)
+    return false;
+  if (known == UNKNOWN)
+    known = look_for_data ();
+  return known == THERE || st->st_blocks * 512 < st->st_size;
 }
 
 static bool is_place (const char *text, size_t len)
@@ -54,8 +86,10 @@ static ssize_t get (int fd, const char *path, const char *attribute, char *value
   return path ? lgetxattr (path, attribute, value, size) : fgetxattr (fd, attribute, value, size);
 }
 
-int metaentry_read (int fd, int dir_fd, const char *name, char *ret_place)
+int metaentry_read (int fd, int dir_fd, const char *name, const struct stat *st, char *ret_place)
 {
+  if (!metaentry_may_be (st))
+    return 0;
   autofree char *path = fd < 0 ? fd_proc_path (dir_fd, name) : NULL;
   char value[8], place[METAENTRY_PLACE_SIZE + 1] = "";
   ssize_t len = get (fd, path, METACOPY, value, sizeof value);
@@ -76,11 +110,11 @@ int metaentry_read (int fd, int dir_fd, const char *name, char *ret_place)
   return 1;
 }
 
-int metaentry_contents (int fd, int *ret_fd)
+int metaentry_contents (int fd, const struct stat *st, int *ret_fd)
 {
   char place[METAENTRY_PLACE_SIZE];
-  struct stat entry_st, st;
-  int is_entry = metaentry_read (fd, -1, NULL, place);
+  struct stat data_st = {0};
+  int is_entry = metaentry_read (fd, -1, NULL, st, place);
 
   *ret_fd = -1;
   if (is_entry <= 0)
@@ -89,9 +123,9 @@ int metaentry_contents (int fd, int *ret_fd)
   autoclose int data = fd_open_beneath (atomic_load (&store_at), path, O_RDONLY | O_NONBLOCK);
   if (data < 0 && errno != ENOENT && errno != EBADF && errno != ENOTDIR)
     return -1;
-  if (data >= 0 && (fstat (fd, &entry_st) < 0 || fstat (data, &st) < 0))
+  if (data >= 0 && fstat (data, &data_st) < 0)
     return -1;
-  if (data < 0 || !S_ISREG (st.st_mode) || st.st_size != entry_st.st_size) {
+  if (data < 0 || !S_ISREG (data_st.st_mode) || data_st.st_size != st->st_size) {
     errno = EUCLEAN;
     return -1;
   }
@@ -99,10 +133,10 @@ int metaentry_contents (int fd, int *ret_fd)
   return 1;
 }
 
-int metaentry_follow (int *fd)
+int metaentry_follow (int *fd, const struct stat *st)
 {
   int data = -1;
-  int is_entry = metaentry_contents (*fd, &data);
+  int is_entry = metaentry_contents (*fd, st, &data);
 
   if (is_entry <= 0)
     return is_entry;

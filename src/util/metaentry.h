@@ -18,15 +18,22 @@
 #define VG_UTIL_METAENTRY_H
 
 #include "xattr.h"
+#include <sys/stat.h>
 
 #define METAENTRY_DATA "data" /* in store/ */
 
 /* "/ab/", 14 digits, NUL: short enough for both attributes to lie in an inode of 256 bytes. */
 #define METAENTRY_PLACE_SIZE 19
 
-/* Is the file open at @fd, or with -1 @name of @dir_fd, an entry? Returns 1, 0, or -1 with errno:
- * EUCLEAN when it is marked as one and its place is none. @ret_place may be NULL. */
-int metaentry_read (int fd, int dir_fd, const char *name, char *ret_place);
+/* May a file of that stat be an entry? Asked for each file before its attributes are read: where
+ * store/data is missing, which is looked for once, none may but those with holes: others make
+ * entries while we run, and store/data may be lost. */
+bool metaentry_may_be (const struct stat *st);
+
+/* Is the file open at @fd, or with -1 @name of @dir_fd, whose stat is @st, an entry? Returns 1, 0,
+ * or -1 with errno: EUCLEAN when it is marked as one and its place is none. @ret_place may be NULL.
+ */
+int metaentry_read (int fd, int dir_fd, const char *name, const struct stat *st, char *ret_place);
 
 /* The same by attributes that were read with those of the overlay; no errors. */
 bool metaentry_is_marked (const struct xattrs *xattrs);
@@ -34,16 +41,17 @@ bool metaentry_is_marked (const struct xattrs *xattrs);
 /* Is it one of the two attributes? */
 bool metaentry_has_attribute (const char *name);
 
-/* When the file open at @fd is an entry, opens its contents for reading: returns 1, and the
- * caller's descriptor in @ret_fd. 0 for other files, -1 with errno: EUCLEAN when the contents are
- * not there, or have another size. */
-int metaentry_contents (int fd, int *ret_fd);
+/* When the file open at @fd, whose stat is @st, is an entry, opens its contents for reading:
+ * returns 1, and the caller's descriptor in @ret_fd. 0 for other files, -1 with errno: EUCLEAN when
+ * the contents are not there, or have another size. */
+int metaentry_contents (int fd, const struct stat *st, int *ret_fd);
 
 /* The same, with the descriptor of the contents in place of the other one, which is closed. 0, or
  * -1 with errno. */
-int metaentry_follow (int *fd);
+int metaentry_follow (int *fd, const struct stat *st);
 
-/* Makes the empty file open at @fd an entry whose contents are at @place. 0, or -1 with errno. */
+/* Makes the empty file open at @fd an entry whose contents are at @place. It must have fewer blocks
+ * than its size takes: see metaentry_may_be. 0, or -1 with errno. */
 int metaentry_mark (int fd, const char *place);
 
 /* Where places are: the directory store/ is open at @store_fd, borrowed until

@@ -53,10 +53,11 @@ static int add_contents (struct strbuf *sb, int dir_fd, const char *name, off_t 
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned len = 0;
   off_t total = 0;
+  struct stat st;
   ssize_t n;
 
   /* In a view, which is a mount, no file is an entry. */
-  if (fd < 0 || metaentry_follow (&fd) < 0)
+  if (fd < 0 || fstat (fd, &st) < 0 || metaentry_follow (&fd, &st) < 0)
     return err_errno (err, "open %s", name);
   EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
   if (!ctx || !EVP_DigestInit_ex (ctx, EVP_sha256 (), NULL))
