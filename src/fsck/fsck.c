@@ -95,6 +95,7 @@ void fsck_release (struct fsck *fsck)
   free (fsck->objects);
   free (fsck->places);
   free (fsck->findings);
+  entries_map_release (&fsck->entries);
   verify_release (&fsck->verify);
 }
 
@@ -309,11 +310,12 @@ static int run (struct fsck *fsck, struct err *err)
   }
   if ((repair && prepare_repair (fsck, err) < 0) || fsck_find_places (fsck, err) < 0 ||
       (repair && fsck_recover (fsck, err) < 0) || add_quarantined (fsck, err) < 0 ||
-      fsck_walk (fsck, err) < 0 || fsck_check_staging (fsck, err) < 0)
+      fsck_load_entries (fsck, err) < 0 || fsck_walk (fsck, err) < 0 ||
+      fsck_check_staging (fsck, err) < 0)
     return -err->code;
   judge_past (fsck);
   judge_verity (fsck);
-  if (repair && fsck_mend (fsck, err) < 0)
+  if (fsck_check_entries (fsck, repair, err) < 0 || (repair && fsck_mend (fsck, err) < 0))
     return -err->code;
   judge_sharing (fsck);
   fsck_find_packages (fsck);

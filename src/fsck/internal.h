@@ -35,6 +35,16 @@ int fsck_check_files (struct fsck *fsck, const struct fsck_place *place, int fd,
 /* What was left in staging. */
 int fsck_check_staging (struct fsck *fsck, struct err *err);
 
+/* entries.c: what entries are there; before the walk. */
+int fsck_load_entries (struct fsck *fsck, struct err *err);
+
+/* A file of a layer that is no object, and may be an entry. One thread at a time. */
+int fsck_note_entry (struct fsck *fsck, const char *where, int dir_fd, const char *name,
+                     const struct stat *st, struct err *err);
+
+/* After the walk: links in store/data that no entry has. */
+int fsck_check_entries (struct fsck *fsck, bool repair, struct err *err);
+
 /* packages.c: which packages have the files that are damaged. */
 void fsck_find_packages (struct fsck *fsck);
 
