@@ -286,11 +286,14 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
       names_add (&selecting.selection.patterns, argv[i]);
   if (paths.count)
     return hashify_explain (context, &selecting, &paths, err);
-  if (contents && context->json)
-    return hashify_contents (context, &selecting, manually.dry_run, err);
-  int status = hashify (context, &selecting, manually.dry_run, err);
-  return contents && status == 0 ? hashify_contents (context, &selecting, manually.dry_run, err)
-                                 : status;
+  if (!contents)
+    return hashify (context, &selecting, manually.dry_run, err);
+  /* What it prints is one object. */
+  struct context first_pass = *context;
+  first_pass.quiet |= context->json;
+  first_pass.json = false;
+  int status = hashify (&first_pass, &selecting, manually.dry_run, err);
+  return status ? status : hashify_contents (context, &selecting, manually.dry_run, err);
 }
 
 int cmd_guest_hashify (struct context *context, int argc, char **argv, struct err *err)

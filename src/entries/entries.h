@@ -6,7 +6,7 @@
  * below what the policy says is eager, not in /etc and /var, without hard-link partners in its
  * tree, an object, and in no other place than the trees that this run looks at: else nothing would
  * be freed. So templates, undo layers and guests that run keep whole files, whose contents the
- * entries share.
+ * entries share; but a template that is made of a guest is links to its files, entries as well.
  *
  * Entries are made first, and durable before the first name leads to them. Stopped at any point,
  * what was made and is not used is collected, and names are finished by recovery (fsck/change.h).

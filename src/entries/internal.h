@@ -48,7 +48,11 @@ void entries_fail (struct entries_report *report, struct err *err);
 int entries_note_inodes (struct entries_place *place, int fd, struct err *err);
 
 /* Notes, durably, the times of the directories of the tree that have one of @inodes; then takes
- * names to the links in change.temp_fd, which lead to what is on the disk already. */
+ * names to the links in change.temp_fd, which lead to what is on the disk already; then ends the
+ * change. After an error nothing was changed, or the place is left to recovery. */
 int entries_replace (struct entries_place *place, const struct u64table *inodes, struct err *err);
+
+/* Ends a change of which no name was replaced, because of the error in @err. Returns that. */
+int entries_give_up (struct entries_place *place, struct err *err);
 
 #endif

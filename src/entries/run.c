@@ -202,6 +202,26 @@ static int note_dir (void *data, struct dirwalk_turn *turn, struct err *err)
   return changes ? dirtimes_note (&noting->times, turn->fd, turn->path, err) : 0;
 }
 
+int entries_give_up (struct entries_place *place, struct err *err)
+{
+  autoerr struct err ignored = {0};
+
+  /* What cannot be removed goes with the next command. */
+  fsck_change_end (&place->change, &ignored);
+  return -err->code;
+}
+
+/* What was begun is finished: a signal does not end it, and what failed once is tried again. */
+static int replace_names (struct entries_place *place, struct err *err)
+{
+  autoerr struct err first = {0};
+
+  if (fsck_change_replace (&place->change, &first) == 0 ||
+      fsck_change_replace (&place->change, err) == 0)
+    return fsck_change_end (&place->change, err);
+  return -err->code;
+}
+
 int entries_replace (struct entries_place *place, const struct u64table *inodes, struct err *err)
 {
   struct fsck_change *change = &place->change;
@@ -214,7 +234,5 @@ int entries_replace (struct entries_place *place, const struct u64table *inodes,
   if (ret == 0)
     ret = dirtimes_write (&noting.times, change->temp_fd, err);
   dirtimes_release (&noting.times);
-  if (ret == 0)
-    ret = fsck_change_replace (change, err);
-  return ret;
+  return ret < 0 ? entries_give_up (place, err) : replace_names (place, err);
 }

@@ -143,13 +143,13 @@ static int convert_place (struct entries_run *run, struct entries_place *place,
   autou64table struct u64table replaced = {0};
 
   if (make_links (run, place, candidates, &replaced, err) < 0)
+    return entries_give_up (place, err);
+  if (!replaced.count)
+    return fsck_change_end (&place->change, err);
+  if (entries_replace (place, &replaced, err) < 0)
     return -err->code;
-  if (replaced.count) {
-    if (entries_replace (place, &replaced, err) < 0)
-      return -err->code;
-    run->report->names++;
-  }
-  return fsck_change_end (&place->change, err);
+  run->report->names++;
+  return 0;
 }
 
 /* The directories of links of places that nothing was done to; else they go with the next command.

@@ -326,7 +326,9 @@ static int convert_place (struct wholes *wholes, struct entries_place *place, st
 
   if (note_inodes (wholes, place, err) < 0 ||
       fsck_each_layer (place->change.fd, place->change.place->kind, visit_layer, &walk, err) < 0 ||
-      name_links (place, err) < 0 || entries_replace (place, replaced, err) < 0)
+      name_links (place, err) < 0)
+    return entries_give_up (place, err);
+  if (entries_replace (place, replaced, err) < 0)
     return -err->code;
   wholes->run->report->names++;
   return 0;
@@ -345,9 +347,6 @@ static int visit_place (struct wholes *wholes, size_t index, struct err *err)
     return opened;
   struct entries_place *place = &run->places[run->place_count - 1];
   int ret = convert_place (wholes, place, err);
-  /* Without journal and links there is nothing to be finished. */
-  if (ret == 0)
-    ret = fsck_change_end (&place->change, err);
   fsck_change_close (&place->change);
   return ret < 0 ? err_wrap (err, "%s", there->path) : 0;
 }

@@ -3,7 +3,6 @@
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
-#include "util/metaentry.h"
 #include "util/progress.h"
 #include "util/strbuf.h"
 #include <linux/openat2.h>
@@ -99,8 +98,6 @@ static int copy_file (struct copy *copy, int dir_fd, const char *name, struct er
   if (entry_read (fd, -1, name, &st, &entry, err) < 0 ||
       writer_file_begin (copy->writer, path, &entry, err) < 0)
     return -err->code;
-  if (metaentry_follow (&fd, &st) < 0)
-    return err_errno (err, "open its contents");
   writer_file_clone (copy->writer, fd);
   if (copy_data (copy, fd, (uint64_t) st.st_size, err) < 0 ||
       writer_file_end (copy->writer, (uint64_t) st.st_size, err) < 0)

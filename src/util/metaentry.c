@@ -34,9 +34,10 @@ static int look_for_data (void)
 {
   int saved = errno;
   int store_fd = atomic_load (&store_at);
-  int found = store_fd >= 0 &&
-                      faccessat (store_fd, METAENTRY_DATA, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-                      errno == ENOENT
+
+  if (store_fd < 0)
+    return MISSING;
+  int found = faccessat (store_fd, METAENTRY_DATA, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT
                   ? MISSING
                   : THERE;
 
