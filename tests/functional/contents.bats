@@ -3,55 +3,27 @@
 # vhashify --contents and --no-contents: files equal in contents alone.
 
 load ../lib/common
-
-# What a transaction needs, from the host.
-add_tools () {
-  local dir=$1 tool program file
-  for tool in sh cat chmod stat; do
-    program=$(type -P "$tool")
-    cp -L "$program" "$dir/bin/$tool"
-    while read -r file; do
-      mkdir -p "$dir${file%/*}"
-      [ -e "$dir$file" ] || cp -L "$file" "$dir$file"
-    done < <(ldd "$program" | grep -o '/[^ ]*')
-  done
-}
+load ../lib/guests
+load ../lib/contents
 
 setup () {
   common_setup
-  skip_unless_root
-  make_small_template "$T/source"
-  mkdir -p "$T/source"/{proc,sys}
-  add_tools "$T/source"
-  head -c 50000 /dev/urandom >"$T/source/usr/lib/data.so"
-  cp "$T/source/usr/lib/data.so" "$T/data"
-  vtemplate -q import one "$T/source"
-  touch -d @1600000000.5 "$T/source/usr/lib/data.so"
-  chmod 0640 "$T/source/usr/lib/data.so"
-  vtemplate -q import two "$T/source"
-  vguest -q web1 build -m clone -- -s one
-  vguest -q web2 build -m clone -- -s two
-  # Else its template has the file as well, and nothing would be freed.
-  vtemplate -q delete --yes two
-  FILE=usr/lib/data.so
-  GUESTS=$VGUEST_ROOT/guests
-}
-
-views () {
-  "$CHECK_ROOT" --view "$GUESTS/web1"
-  "$CHECK_ROOT" --view "$GUESTS/web2"
-}
-
-# shares GUEST: its file has no blocks of its own.
-shares () {
-  [ "$(stat -c %b "$GUESTS/$1/tree/$FILE")" = 0 ]
+  skip_unless_runtime
+  make_contents_guests
 }
 
 @test "a file shares contents, and shows what it did before" {
+  local blocks
   views >"$T/before"
+  blocks=$(vguest web2 exec -- stat -c '%b %B' "$FILE")
+  run vhashify --json --contents -n --all
+  assert_status 0
+  [ "$(json '.files, .bytes')" = $'1\n53248' ]
+  refute shares web2
   vhashify -q --contents --all
   shares web2
   refute shares web1
+  [ "$(vguest web2 exec -- stat -c '%b %B' "$FILE")" = "$blocks" ]
   views | diff "$T/before" -
   run vguest web2 exec -- sh -c "stat -c '%a %s %y' $FILE; cat $FILE >/tmp/copy; cat /tmp/copy"
   assert_status 0
@@ -59,6 +31,19 @@ shares () {
   vguest web2 exec -- cat "$FILE" | cmp - "$T/data"
   check_root
   vstore fsck
+}
+
+@test "a root without such files pays one call for them" {
+  skip_unless_program strace
+  rm -r "$VGUEST_ROOT"/store/*
+  cp -a "$GUESTS/web1/tree" "$GUESTS/web1/alone"
+  rm -r "$GUESTS/web1/tree"
+  mv "$GUESTS/web1/alone" "$GUESTS/web1/tree"
+  run strace -f -qq -y -o "$T/calls" vhashify web1
+  assert_status 0
+  [ "$(grep 'overlay.metacopy' "$T/calls" | grep -vc '/app/sparse')" = 0 ]
+  [ "$(grep -c 'access.*"data"' "$T/calls")" -le 1 ]
+  [ -n "$(ls "$VGUEST_ROOT/store")" ]
 }
 
 @test "a second run finds nothing to do" {
@@ -88,6 +73,43 @@ shares () {
   vguest web3 exec -- cat "$FILE" | cmp - "$T/data"
   check_root
   vguest -q web2,web3 delete --yes
+  vstore -q gc
+  [ ! -e "$VGUEST_ROOT/store/data" ]
+  check_root
+}
+
+@test "what only an undo layer has is kept, and comes back" {
+  vhashify -q --contents --all
+  views >"$T/before"
+  vguest -q web2 exec -- rm "$FILE"
+  vguest -q web1 delete --yes
+  vtemplate -q delete --yes one
+  vstore -q gc
+  check_root
+  vguest -q web2 rollback --yes
+  shares web2
+  vguest web2 exec -- cat "$FILE" | cmp - "$T/data"
+  vguest -q web2 rollback --yes || true
+  check_root
+}
+
+@test "a template made of such a guest has its entries, and a tree of them is none for import" {
+  local three=$VGUEST_ROOT/templates/three/1/tree
+  vhashify -q --contents --all
+  vtemplate -q import three guest:web2
+  run vtemplate -q import four "$GUESTS/web2/tree"
+  assert_status 1
+  assert_contains "$output" "trusted.overlay.metacopy"
+  same_inode "$three/$FILE" "$GUESTS/web2/tree/$FILE"
+  vguest -q thin build -m clone --thin -- -s three
+  vguest thin exec -- cat "$FILE" | cmp - "$T/data"
+  vguest thin exec -- sh -c "chmod 0600 $FILE; cat $FILE" | cmp - "$T/data"
+  vguest -q web2 delete --yes
+  vstore -q gc
+  vguest thin exec -- cat "$FILE" | cmp - "$T/data"
+  check_root
+  vguest -q thin delete --yes
+  vtemplate -q delete --yes three
   vstore -q gc
   [ ! -e "$VGUEST_ROOT/store/data" ]
   check_root

@@ -246,6 +246,15 @@ static int check_quarantine (struct check *check, int store_fd, struct err *err)
       return err_errno (err, "stat %s", where);
     if (!S_ISDIR (st.st_mode))
       seen_put (check, &st, where)->unshared = true;
+    /* What is wrong with it was told; a link that it has is its own. */
+    char place[64], *key = place;
+    char **found = S_ISREG (st.st_mode) && check->place_count &&
+                           read_marks (fd, list.items[i].name, place, sizeof place)
+                       ? bsearch (&key, check->places, check->place_count, sizeof *check->places,
+                                  compare_places)
+                       : NULL;
+    if (found)
+      check->used[found - check->places] = true;
   }
   return 0;
 }
