@@ -12,14 +12,21 @@
 #include "util/progress.h"
 #include <inttypes.h>
 
-#define COPY_NAME "whole"
-
-/* A link as long as what it leads to may not be on the disk: recovery must not follow it. */
+/* In the directory of links, each with the inode of an entry: a copy that is not on the disk yet,
+ * and must be before it is an object; and a link that recovery must not follow yet. */
+#define COPY "whole-"
 #define PENDING "pending-"
-enum { PENDING_NAME_SIZE = 40 };
+enum { TEMP_NAME_SIZE = 40 };
 
 struct entry {
   struct digest id; /* of the object; all zero: it is none */
+};
+
+/* A whole file that was made in the place at hand. */
+struct whole {
+  uint64_t ino; /* of its entry */
+  struct digest id;
+  unsigned flags; /* of that */
 };
 
 struct wholes {
@@ -31,6 +38,8 @@ struct wholes {
   struct u64table *places; /* owned; for each of fsck's places: entries that it had, once it was
                               changed */
   uint64_t bytes;          /* sizes of all entries */
+  struct whole *made;      /* owned */
+  size_t made_count;
 };
 
 static void wholes_release (struct wholes *wholes)
@@ -39,6 +48,7 @@ static void wholes_release (struct wholes *wholes)
     u64table_release (&wholes->places[i]);
   free (wholes->places);
   free (wholes->entries);
+  free (wholes->made);
   u64table_release (&wholes->index);
   staging_drop (&wholes->staging);
 }
@@ -118,15 +128,20 @@ static int is_entry (struct wholes *wholes, int dir_fd, const struct dirread_ent
   return marked;
 }
 
-/* The flags of the whole file's identity, @ret_id. */
+static void temp_name (const char *prefix, uint64_t ino, char *name)
+{
+  snprintf (name, TEMP_NAME_SIZE, "%s%" PRIu64, prefix, ino);
+}
+
+/* The identity of the copy, a whole file. */
 static int identify (struct wholes *wholes, const struct entry *entry, int temp_fd,
-                     struct digest *ret_id, unsigned *ret_flags, struct err *err)
+                     const char *name, struct whole *ret_whole, struct err *err)
 {
   struct hasher *hasher = wholes->run->root->store->hasher;
   static const struct digest none;
   autoidentityparts struct identity_parts parts = {0};
 
-  if (identity_parts_of (hasher, temp_fd, COPY_NAME, &parts, err) < 0)
+  if (identity_parts_of (hasher, temp_fd, name, &parts, err) < 0)
     return -err->code;
   for (unsigned flags = 0; flags <= IDENTITY_ANY_MTIME; flags++) {
     struct digest id;
@@ -134,8 +149,8 @@ static int identify (struct wholes *wholes, const struct entry *entry, int temp_
     identity_combine (hasher, &parts.st, &parts.xattrs, &parts.contents, flags | IDENTITY_ENTRY,
                       &id);
     if (digest_equal (&id, &entry->id) || digest_equal (&entry->id, &none)) {
-      identity_combine (hasher, &parts.st, &parts.xattrs, &parts.contents, flags, ret_id);
-      *ret_flags = flags;
+      identity_combine (hasher, &parts.st, &parts.xattrs, &parts.contents, flags, &ret_whole->id);
+      ret_whole->flags = flags;
       return 0;
     }
   }
@@ -143,36 +158,75 @@ static int identify (struct wholes *wholes, const struct entry *entry, int temp_
                    "it is not what its name in the store says: see `vstore fsck --repair`");
 }
 
-/* A copy, which becomes an object or a link to one, as @link. */
 static int make_whole (struct wholes *wholes, struct entries_place *place, uint64_t ino, int dir_fd,
-                       const char *name, const char *link, struct err *err)
+                       const char *name, struct err *err)
 {
   const struct entry *entry = &wholes->entries[*u64table_get (&wholes->index, ino) - 1];
   int temp_fd = place->change.temp_fd;
-  struct share share = {
-      .store = wholes->run->root->store, .inodes = &place->inodes, .temp_fd = temp_fd};
-  enum share_outcome outcome = SHARE_ALREADY;
-  struct digest id;
-  unsigned flags = 0;
-  uint64_t new_ino = 0;
+  struct whole whole = {.ino = ino};
+  char copy[TEMP_NAME_SIZE];
   struct stat st;
 
-  if (unlinkat (temp_fd, COPY_NAME, 0) < 0 && errno != ENOENT)
+  temp_name (COPY, ino, copy);
+  if (unlinkat (temp_fd, copy, 0) < 0 && errno != ENOENT)
     return err_errno (err, "remove a temporary copy");
   if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat it");
-  if (copy_inode (dir_fd, name, &st, -1, NULL, temp_fd, COPY_NAME, err) < 0 ||
-      identify (wholes, entry, temp_fd, &id, &flags, err) < 0)
+  if (copy_inode (dir_fd, name, &st, -1, NULL, temp_fd, copy, err) < 0 ||
+      identify (wholes, entry, temp_fd, copy, &whole, err) < 0)
     return -err->code;
-  const struct share_file file = {.dir_fd = temp_fd, .name = COPY_NAME, .id = &id, .flags = flags};
+  if ((wholes->made_count & (wholes->made_count - 1)) == 0)
+    wholes->made = xreallocarray (wholes->made, wholes->made_count ? wholes->made_count * 2 : 1,
+                                  sizeof *wholes->made);
+  wholes->made[wholes->made_count++] = whole;
+  return 0;
+}
+
+/* The copy becomes an object or a link to one. */
+static int publish (struct wholes *wholes, struct entries_place *place, const struct whole *whole,
+                    struct err *err)
+{
+  int temp_fd = place->change.temp_fd;
+  struct share share = {
+      .store = wholes->run->root->store, .inodes = &place->inodes, .temp_fd = temp_fd};
+  char copy[TEMP_NAME_SIZE], link[TEMP_NAME_SIZE], made[TEMP_NAME_SIZE];
+  enum share_outcome outcome = SHARE_ALREADY;
+  uint64_t new_ino = 0;
+  struct stat st;
+
+  temp_name (COPY, whole->ino, copy);
+  temp_name (PENDING, whole->ino, link);
+  temp_name ("", whole->ino, made);
+  const struct share_file file = {
+      .dir_fd = temp_fd, .name = copy, .id = &whole->id, .flags = whole->flags};
   int ret = store_share (&share, &file, &outcome, &new_ino, err);
   share_release (&share);
   if (ret < 0)
     return ret;
-  if (renameat (temp_fd, COPY_NAME, temp_fd, link) < 0)
+  if (fstatat (temp_fd, copy, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+      renameat (temp_fd, copy, temp_fd, link) < 0)
     return err_errno (err, "rename a temporary copy");
   wholes->run->report->objects++;
   wholes->run->report->bytes += outcome == SHARE_PUBLISHED ? (uint64_t) st.st_size : 0;
+  /* For other places; one that cannot be kept there costs them a comparison. */
+  if (linkat (temp_fd, link, wholes->staging.fd, made, 0) < 0 && errno != EEXIST && errno != EMLINK)
+    return err_errno (err, "link a whole file");
+  return 0;
+}
+
+static int publish_all (struct wholes *wholes, struct entries_place *place, struct err *err)
+{
+  if (wholes->made_count && fd_sync_fs (place->change.temp_fd, err) < 0)
+    return -err->code;
+  for (size_t i = 0; i < wholes->made_count; i++) {
+    autoerr struct err own = {0};
+
+    if (publish (wholes, place, &wholes->made[i], &own) == 0)
+      continue;
+    if (own.code == ERR_INTERRUPTED || own.code == ENOSPC)
+      return err_code (err, own.code, "%s", err_text (&own));
+    entries_fail (wholes->run->report, &own);
+  }
   return 0;
 }
 
@@ -198,26 +252,20 @@ static int take_made (struct wholes *wholes, struct entries_place *place, uint64
 static int restore (struct wholes *wholes, struct entries_place *place, struct u64table *replaced,
                     uint64_t ino, int dir_fd, const char *name, struct err *err)
 {
-  char link[PENDING_NAME_SIZE], made[24];
+  char link[TEMP_NAME_SIZE], made[TEMP_NAME_SIZE];
   bool is_new = false;
 
   u64table_put (replaced, ino, &is_new);
   if (!is_new)
     return 0;
-  snprintf (made, sizeof made, "%" PRIu64, ino);
-  snprintf (link, sizeof link, PENDING "%" PRIu64, ino);
+  temp_name ("", ino, made);
+  temp_name (PENDING, ino, link);
   if (unlinkat (place->change.temp_fd, link, 0) < 0 && errno != ENOENT)
     return err_errno (err, "remove %s", link);
   int taken = take_made (wholes, place, ino, made, link, err);
   if (taken)
     return taken < 0 ? taken : 0;
-  if (make_whole (wholes, place, ino, dir_fd, name, link, err) < 0)
-    return -err->code;
-  /* For other places; one that cannot be kept there costs them a comparison. */
-  if (linkat (place->change.temp_fd, link, wholes->staging.fd, made, 0) < 0 && errno != EEXIST &&
-      errno != EMLINK)
-    return err_errno (err, "link a whole file");
-  return 0;
+  return make_whole (wholes, place, ino, dir_fd, name, err);
 }
 
 struct walk {
@@ -324,9 +372,10 @@ static int convert_place (struct wholes *wholes, struct entries_place *place, st
   struct u64table *replaced = &wholes->places[place->index];
   struct walk walk = {.wholes = wholes, .place = place, .replaced = replaced};
 
+  wholes->made_count = 0;
   if (note_inodes (wholes, place, err) < 0 ||
       fsck_each_layer (place->change.fd, place->change.place->kind, visit_layer, &walk, err) < 0 ||
-      name_links (place, err) < 0)
+      publish_all (wholes, place, err) < 0 || name_links (place, err) < 0)
     return entries_give_up (place, err);
   if (entries_replace (place, replaced, err) < 0)
     return -err->code;
