@@ -25,6 +25,21 @@ struct walk {
   struct entries_place *place;
 };
 
+/* What the first search hashed as that inode, or NULL. */
+static const struct candidate_object *find_known (const struct finding *finding, uint64_t ino)
+{
+  const uint64_t *at = u64table_get (&finding->known->index, ino);
+  const struct candidate_object *known = at ? &finding->known->objects[*at - 1] : NULL;
+
+  return known && known->hashed ? known : NULL;
+}
+
+/* The second search, which others wait for, looks at nothing else. */
+static bool is_passed_over (const struct finding *finding, uint64_t ino)
+{
+  return finding->known && !find_known (finding, ino);
+}
+
 static int note_file (struct walk *walk, int dir_fd, const struct dirread_entry *entry,
                       unsigned verdict, bool outside, struct err *err)
 {
@@ -37,7 +52,7 @@ static int note_file (struct walk *walk, int dir_fd, const struct dirread_entry 
     *u64table_put (&walk->finding->uses, entry->ino, NULL) |= ENTRIES_USE_BAD;
     return 0;
   }
-  if (entry->type != DT_REG || outside ||
+  if (entry->type != DT_REG || outside || is_passed_over (walk->finding, entry->ino) ||
       !rules_can_be (rules, verdict, FOLD_CLASS_MASK, FOLD_EAGER))
     return 0;
   if (fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -129,11 +144,9 @@ static bool has_plain_blocks (const struct stat *st)
 /* What the first search found of the object, if it is the same one. */
 static void take_known (const struct finding *finding, struct candidate_object *object)
 {
-  const uint64_t *at = u64table_get (&finding->known->index, object->ino);
-  const struct candidate_object *known = at ? &finding->known->objects[*at - 1] : NULL;
+  const struct candidate_object *known = find_known (finding, object->ino);
 
-  if (!known || !known->hashed || known->slot != object->slot ||
-      !digest_equal (&known->id, &object->id))
+  if (!known || known->slot != object->slot || !digest_equal (&known->id, &object->id))
     return;
   object->hashed = true;
   object->flags = known->flags;
@@ -186,7 +199,8 @@ static int add_objects (struct finding *finding, struct err *err)
     if (dirread_all (fan_fd, &list, err) < 0)
       return err_wrap (err, "store/%s", fan);
     for (size_t k = 0; k < list.count; k++)
-      if (add_object (finding, fan_fd, fan, list.items[k].name, err) < 0)
+      if (!is_passed_over (finding, list.items[k].ino) &&
+          add_object (finding, fan_fd, fan, list.items[k].name, err) < 0)
         return -err->code;
   }
   return 0;
