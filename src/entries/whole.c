@@ -302,7 +302,7 @@ static int walk_dir (struct walk *walk, int fd, struct err *err)
     if (!found || walk->looking)
       continue;
     if (restore (walk->wholes, walk->place, walk->replaced, item->ino, fd, item->name, &own) < 0) {
-      err_wrap (&own, "%s", item->name);
+      err_wrap (&own, "%s: %s", walk->place->change.place->path, item->name);
       if (own.code == ERR_INTERRUPTED || own.code == ENOSPC)
         return err_code (err, own.code, "%s", err_text (&own));
       entries_fail (walk->wholes->run->report, &own);

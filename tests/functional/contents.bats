@@ -136,5 +136,6 @@ setup () {
   run vstore fsck
   assert_status 4
   run vhashify --no-contents
-  [ "$status" != 0 ]
+  assert_status 1
+  assert_contains "$output" "guests/web2: data.so: "
 }
