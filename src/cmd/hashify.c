@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vhashify SELECTION, vguest NAMES hashify: fold and unify what is not shared yet. */
 #include "cmd.h"
+#include "cmd/hashify_contents.h"
 #include "cmd/hashify_explain.h"
 #include "cmd/hashify_manual.h"
 #include "guest/settle.h"
@@ -242,12 +243,15 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
   autoselecting struct selecting selecting = {0};
   struct manually manually = {0};
   autonames struct names paths = {0};
+  bool contents = false, no_contents = false;
   int first = 0, dashes = 0;
   const struct option_spec specs[] = {
       SELECTING_OPTIONS (&selecting),
       {"dry-run", 'n', NULL, "tell what would change", &manually.dry_run, NULL, NULL},
       {"explain", 0, "PATH", "tell which rules decide about it (may be repeated)", NULL, NULL,
        &paths},
+      {"contents", 0, NULL, "share also what is equal in contents alone", &contents, NULL, NULL},
+      {"no-contents", 0, NULL, "end that, for the whole root", &no_contents, NULL, NULL},
       {"manually", 0, NULL, "unify directories that are no guests", &manually.wanted, NULL, NULL},
       {"reflink", 0, NULL, "of these: share blocks, make no links", &manually.reflink, NULL, NULL},
       {"exclude-from", 0, "FILE", "of these: leave alone what FILE names", NULL,
@@ -258,10 +262,19 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
   if (options_parse (context, specs, /* stop_early= */ false,
                      "Usage: vhashify [OPTION…] NAME…|--all|--manually PATH…\n"
                      "       vhashify --explain PATH [NAME…|--all]\n"
+                     "       vhashify --no-contents\n"
                      "Fold and unify: what guests hold that others hold too becomes one inode.\n"
                      "NAME may be a glob or a bracket range such as web[01-20].\n",
                      argc, argv, &first, &dashes, err) < 0)
     return -err->code;
+  if ((contents || no_contents) && (manually.wanted || paths.count || contents == no_contents))
+    return err_code (err, ERR_USAGE,
+                     "--contents and --no-contents go with neither each other, --manually nor "
+                     "--explain");
+  if (no_contents && (first < argc || manually.dry_run || selecting.selection.all))
+    return err_code (err, ERR_USAGE, "--no-contents is for the whole root, and goes alone");
+  if (no_contents)
+    return hashify_no_contents (context, err);
   if (manually.wanted && paths.count)
     return err_code (err, ERR_USAGE, "--explain tells about paths in guests, not of --manually");
   if (manually.wanted)
@@ -273,7 +286,14 @@ int cmd_hashify (struct context *context, int argc, char **argv, struct err *err
       names_add (&selecting.selection.patterns, argv[i]);
   if (paths.count)
     return hashify_explain (context, &selecting, &paths, err);
-  return hashify (context, &selecting, manually.dry_run, err);
+  if (!contents)
+    return hashify (context, &selecting, manually.dry_run, err);
+  /* What it prints is one object. */
+  struct context first_pass = *context;
+  first_pass.quiet |= context->json;
+  first_pass.json = false;
+  int status = hashify (&first_pass, &selecting, manually.dry_run, err);
+  return status ? status : hashify_contents (context, &selecting, manually.dry_run, err);
 }
 
 int cmd_guest_hashify (struct context *context, int argc, char **argv, struct err *err)

@@ -3,13 +3,14 @@
  *
  * --json prints, and keeps to:
  *   {"guest", "files": [{"path", "layer": "private" | "tree" | "template", "host_path",
- *    "contents": null, or where those of a file are that has only its metadata in private:
- *    {"layer", "host_path"}, "object": hash or null, "slot": number or null, "store_path": path
- *    or null}]} */
+ *    "contents": null, or where those of a file are that has only its metadata there:
+ *    {"layer": the same, or "store", "host_path"}, "object": hash or null, "slot": number or null,
+ *    "store_path": path or null}]} */
 #include "cmd.h"
 #include "cmd/listing.h"
 #include "util/fd.h"
 #include "store/objectnames.h"
+#include "util/metaentry.h"
 #include "view/view.h"
 
 static const char usage[] =
@@ -24,8 +25,10 @@ struct found {
   enum view_layer layer;
   char *host_path; /* owned */
   enum view_layer data_layer;
-  char *data_path; /* owned; NULL: as above */
-  uint64_t ino;    /* of the data */
+  char *data_path;   /* owned; NULL: as above */
+  uint64_t ino;      /* of the file that has the data, or is the entry that has not */
+  uint64_t data_ino; /* 0; of an entry, what has the data: */
+  char *place;       /* owned; in store/data */
   bool is_dir;
 };
 
@@ -39,6 +42,7 @@ static void files_release (struct files *files)
   for (size_t i = 0; i < files->count; i++) {
     free (files->items[i].host_path);
     free (files->items[i].data_path);
+    free (files->items[i].place);
   }
   free (files->items);
 }
@@ -58,8 +62,29 @@ static int host_path (int dir_fd, const char *name, char **ret_path, struct err 
   return 0;
 }
 
-static int find_data (const struct view_dir *top, const struct view_place *place,
-                      struct found *found, struct err *err)
+/* The file may be an entry: the place of its contents. */
+static int find_place (struct vroot *root, const struct view_data *data, const struct stat *st,
+                       struct found *found, struct err *err)
+{
+  char place[METAENTRY_PLACE_SIZE];
+  struct stat data_st;
+  int is_entry = metaentry_read (-1, data->dir_fd, data->name, st, place);
+
+  if (is_entry == 0)
+    return 0;
+  if (is_entry > 0) {
+    found->place = xasprintf (METAENTRY_DATA "%s", place);
+    if (fstatat (root->store->fd, found->place, &data_st, AT_SYMLINK_NOFOLLOW) == 0) {
+      found->data_ino = data_st.st_ino;
+      return 0;
+    }
+    errno = errno == ENOENT ? EUCLEAN : errno;
+  }
+  return err_errno (err, "%s: look for its contents", found->path);
+}
+
+static int find_data (struct vroot *root, const struct view_dir *top,
+                      const struct view_place *place, struct found *found, struct err *err)
 {
   autoviewdata struct view_data data = {VIEW_PRIVATE, -1, NULL, VIEW_DIR_NONE};
   struct stat st;
@@ -70,12 +95,14 @@ static int find_data (const struct view_dir *top, const struct view_place *place
     return err_errno (err, "stat %s", found->path);
   found->ino = st.st_ino;
   found->data_layer = data.layer;
+  if (find_place (root, &data, &st, found, err) < 0)
+    return -err->code;
   return place->entry->form.metacopy ? host_path (data.dir_fd, data.name, &found->data_path, err)
                                      : 0;
 }
 
-static int find_one (const struct view_dir *top, const char *path, struct found *found,
-                     struct err *err)
+static int find_one (struct vroot *root, const struct view_dir *top, const char *path,
+                     struct found *found, struct err *err)
 {
   autoviewplace struct view_place place = {.dir = VIEW_DIR_NONE};
 
@@ -90,10 +117,11 @@ static int find_one (const struct view_dir *top, const char *path, struct found 
   found->is_dir = place.entry->type == DT_DIR;
   if (host_path (place.entry->dir_fd, place.entry->name, &found->host_path, err) < 0)
     return -err->code;
-  return found->is_dir ? 0 : find_data (top, &place, found, err);
+  return found->is_dir ? 0 : find_data (root, top, &place, found, err);
 }
 
-static void print_found (const struct found *found, const char *store_path)
+/* @data_path: of an entry, the file of the store that has its contents. */
+static void print_found (const struct found *found, const char *store_path, const char *data_path)
 {
   autofree char *path = format_text (found->path), *host = format_text (found->host_path);
 
@@ -105,17 +133,23 @@ static void print_found (const struct found *found, const char *store_path)
   }
   if (store_path)
     printf ("  object: %s\n", store_path);
+  if (data_path)
+    printf ("  contents: store: %s\n", data_path);
 }
 
 static void add_json (const struct found *found, const struct object_name *object, const char *hash,
-                      const char *store_path, bool first)
+                      const char *store_path, const char *data_path, bool first)
 {
   json_object *entry = json_object_new_object (), *data = NULL;
 
   json_set_bytes (entry, "path", found->path, strlen (found->path));
   json_set_string (entry, "layer", view_layer_name (found->layer));
   json_set_bytes (entry, "host_path", found->host_path, strlen (found->host_path));
-  if (found->data_path) {
+  if (data_path) {
+    data = json_object_new_object ();
+    json_set_string (data, "layer", "store");
+    json_set_bytes (data, "host_path", data_path, strlen (data_path));
+  } else if (found->data_path) {
     data = json_object_new_object ();
     json_set_string (data, "layer", view_layer_name (found->data_layer));
     json_set_bytes (data, "host_path", found->data_path, strlen (found->data_path));
@@ -127,22 +161,36 @@ static void add_json (const struct found *found, const struct object_name *objec
   listing_add (entry, first);
 }
 
+/* The caller's string. */
+static char *object_path (const struct vroot *root, const struct object_name *object)
+{
+  char hash[DIGEST_TEXT_SIZE], slot[SLOT_NAME_SIZE];
+
+  digest_format (&object->id, hash);
+  slot_name (&object->id, object->slot, slot);
+  return xasprintf ("%s/store/%.2s/%s", root->path, hash, slot);
+}
+
 static void show (const struct context *context, const struct vroot *root,
                   const struct found *found, const struct object_names *objects, bool first)
 {
   const struct object_name *object = found->is_dir ? NULL : object_names_find (objects, found->ino);
-  autofree char *store_path = NULL;
-  char hash[DIGEST_TEXT_SIZE] = "", slot[SLOT_NAME_SIZE];
+  autofree char *store_path = object ? object_path (root, object) : NULL, *data_path = NULL;
+  char hash[DIGEST_TEXT_SIZE] = "";
 
-  if (object) {
+  if (object)
     digest_format (&object->id, hash);
-    slot_name (&object->id, object->slot, slot);
-    store_path = xasprintf ("%s/store/%.2s/%s", root->path, hash, slot);
+  if (found->place) {
+    const struct object_name *data = object_names_find (objects, found->data_ino);
+
+    /* What is damaged may be no object any more. */
+    data_path =
+        data ? object_path (root, data) : xasprintf ("%s/store/%s", root->path, found->place);
   }
   if (context->json)
-    add_json (found, object, hash, store_path, first);
+    add_json (found, object, hash, store_path, data_path, first);
   else
-    print_found (found, store_path);
+    print_found (found, store_path, data_path);
 }
 
 /* Shows those that are found, whatever becomes of the others. */
@@ -164,9 +212,10 @@ static int run (const struct context *context, struct vroot *root, const char *n
     struct found *found = &files.items[files.count++];
     autoerr struct err one = {0};
 
-    if (find_one (&top, paths[i], found, &one) < 0) {
+    if (find_one (root, &top, paths[i], found, &one) < 0) {
       free (found->host_path);
       free (found->data_path);
+      free (found->place);
       files.count--;
       if (first.code)
         print_error ("guest %s: %s", name, err_text (&one));
@@ -174,6 +223,8 @@ static int run (const struct context *context, struct vroot *root, const char *n
         err_code (&first, one.code, "guest %s: %s", name, err_text (&one));
     } else if (!found->is_dir) {
       u64table_add (&wanted, found->ino);
+      if (found->place)
+        u64table_add (&wanted, found->data_ino);
     }
   }
   if (files.count && object_names_load (root->store, &wanted, &objects, err) < 0)

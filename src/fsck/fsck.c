@@ -95,6 +95,7 @@ void fsck_release (struct fsck *fsck)
   free (fsck->objects);
   free (fsck->places);
   free (fsck->findings);
+  entries_map_release (&fsck->entries);
   verify_release (&fsck->verify);
 }
 
@@ -255,7 +256,7 @@ static void judge_sharing (struct fsck *fsck)
               (uintmax_t) verify->objects);
 }
 
-static int lock_root (struct fsck *fsck, enum lock_mode mode, struct err *err)
+int fsck_lock_root (struct fsck *fsck, enum lock_mode mode, struct err *err)
 {
   struct vroot *root = fsck->root;
   const struct lock_how how = root_lock_how (root, LOCK_RANK_ROOT, mode);
@@ -271,7 +272,7 @@ static int prepare_repair (struct fsck *fsck, struct err *err)
 {
   struct store *store = fsck->root->store;
 
-  if (lock_root (fsck, LOCK_EXCLUSIVE, err) < 0)
+  if (fsck_lock_root (fsck, LOCK_EXCLUSIVE, err) < 0)
     return -err->code;
   u64set_release (&store->inodes);
   store->inodes_loaded = false;
@@ -296,7 +297,7 @@ static int run (struct fsck *fsck, struct err *err)
   };
 
   autoclose int collect_lock = -1;
-  if (lock_root (fsck, LOCK_SHARED, err) < 0 || keep_objects (fsck, &collect_lock, err) < 0 ||
+  if (fsck_lock_root (fsck, LOCK_SHARED, err) < 0 || keep_objects (fsck, &collect_lock, err) < 0 ||
       store_verify (fsck->root->store, &options, &fsck->verify, err) < 0)
     return -err->code;
   take_damages (fsck);
@@ -309,11 +310,12 @@ static int run (struct fsck *fsck, struct err *err)
   }
   if ((repair && prepare_repair (fsck, err) < 0) || fsck_find_places (fsck, err) < 0 ||
       (repair && fsck_recover (fsck, err) < 0) || add_quarantined (fsck, err) < 0 ||
-      fsck_walk (fsck, err) < 0 || fsck_check_staging (fsck, err) < 0)
+      fsck_load_entries (fsck, err) < 0 || fsck_walk (fsck, err) < 0 ||
+      fsck_check_staging (fsck, err) < 0)
     return -err->code;
   judge_past (fsck);
   judge_verity (fsck);
-  if (repair && fsck_mend (fsck, err) < 0)
+  if (fsck_check_entries (fsck, repair, err) < 0 || (repair && fsck_mend (fsck, err) < 0))
     return -err->code;
   judge_sharing (fsck);
   fsck_find_packages (fsck);

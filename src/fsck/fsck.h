@@ -14,6 +14,7 @@
 #define VG_FSCK_FSCK_H
 
 #include "guest/guest.h"
+#include "store/entriesmap.h"
 #include "store/verify.h"
 
 enum fsck_kind { FSCK_TEMPLATE, FSCK_GUEST, FSCK_ASIDE };
@@ -98,6 +99,7 @@ struct fsck {
   size_t place_count;
   struct fsck_finding *findings; /* owned */
   size_t finding_count;
+  struct entries_map entries; /* owned */
 };
 
 /* "guest web1", "template small@2": the caller's. */

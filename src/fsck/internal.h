@@ -4,6 +4,7 @@
 #define VG_FSCK_INTERNAL_H
 
 #include "fsck/fsck.h"
+#include "fsck/places.h"
 #include "util/strbuf.h"
 
 enum { FSCK_PATH_MAX = 1 << 26 };
@@ -11,17 +12,6 @@ enum { FSCK_PATH_MAX = 1 << 26 };
 /* Adds a finding about @where. Can be called by several threads. */
 void fsck_add (struct fsck *fsck, enum fsck_class class, bool error, const char *where,
                const char *format, ...) __attribute__ ((format (printf, 5, 6)));
-
-/* places.c: finds the places. */
-int fsck_find_places (struct fsck *fsck, struct err *err);
-/* Opens the directory of a place; the caller's, or negative. ENOENT when it is gone. */
-int fsck_open_place (struct fsck *fsck, const struct fsck_place *place, struct err *err);
-
-/* Calls @visit for each layer of a place that has links to inodes of trees: its tree, and undo
- * layers. Missing ones are passed over. */
-int fsck_each_layer (int place_fd, enum fsck_kind kind,
-                     int (*visit) (void *data, const char *layer, int fd, struct err *err),
-                     void *data, struct err *err);
 
 /* walk.c: walks over all places, and notes who uses what. */
 int fsck_walk (struct fsck *fsck, struct err *err);
@@ -45,11 +35,20 @@ int fsck_check_files (struct fsck *fsck, const struct fsck_place *place, int fd,
 /* What was left in staging. */
 int fsck_check_staging (struct fsck *fsck, struct err *err);
 
+/* entries.c: what entries are there; before the walk. */
+int fsck_load_entries (struct fsck *fsck, struct err *err);
+
+/* A file of a layer that is no object, and may be an entry. One thread at a time. */
+int fsck_note_entry (struct fsck *fsck, const char *where, int dir_fd, const char *name,
+                     const struct stat *st, struct err *err);
+
+/* After the walk: links in store/data that no entry has. */
+int fsck_check_entries (struct fsck *fsck, bool repair, struct err *err);
+
 /* packages.c: which packages have the files that are damaged. */
 void fsck_find_packages (struct fsck *fsck);
 
-/* recover.c, mend.c, good.c: under the exclusive root lock. */
-int fsck_recover (struct fsck *fsck, struct err *err);
+/* mend.c, good.c: under the exclusive root lock. */
 int fsck_mend (struct fsck *fsck, struct err *err);
 
 /* Where good copies of damaged objects are, or are made. */

@@ -5,6 +5,7 @@
 #include "util/dirread.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
+#include "util/metaentry.h"
 #include "util/xattr.h"
 #include <sys/sysmacros.h>
 
@@ -20,11 +21,14 @@ static bool is_mark (const struct xattr *x)
 }
 
 /* The first attribute of the overlay, or NULL; with @may_hide that is not the mark of an opaque
- * directory. */
+ * directory. Those of an entry are none. */
 static const struct xattr *find_form (const struct xattrs *xattrs, bool may_hide)
 {
+  bool is_entry = metaentry_is_marked (xattrs);
+
   for (size_t i = 0; i < xattrs->count; i++)
-    if (xattr_is_overlay (xattrs->items[i].name) && !(may_hide && is_mark (&xattrs->items[i])))
+    if (xattr_is_overlay (xattrs->items[i].name) && !(may_hide && is_mark (&xattrs->items[i])) &&
+        !(is_entry && metaentry_has_attribute (xattrs->items[i].name)))
       return &xattrs->items[i];
   return NULL;
 }

@@ -5,6 +5,7 @@
  * hard-link partners, and go to one good inode together, also when we are killed in between: the
  * way of unify is taken for that (unify/groups.h), with the guest's txn/temp, or repair/ of a
  * generation. */
+#include "change.h"
 #include "internal.h"
 #include "store/quarantine.h"
 #include "store/store_internal.h"
@@ -101,19 +102,13 @@ struct mending {
   struct fsck *fsck;
   struct mended *mended; /* borrowed; one for each place */
   size_t place;
-  int fd;                 /* owned: of the place */
-  int tree_fd;            /* owned */
-  int temp_fd;            /* owned */
-  int lock_fd;            /* owned; -1 with a template */
-  struct u64table inodes; /* owned: that are in use there */
+  struct fsck_change change; /* owned: of the place */
+  struct u64table inodes;    /* owned: that are in use there */
 };
 
 static void mending_release (struct mending *mending)
 {
-  cleanup_close (&mending->temp_fd);
-  cleanup_close (&mending->tree_fd);
-  cleanup_close (&mending->fd);
-  cleanup_close (&mending->lock_fd);
+  fsck_change_close (&mending->change);
   u64table_release (&mending->inodes);
 }
 #define automending __attribute__ ((cleanup (mending_release)))
@@ -171,70 +166,6 @@ static int note_base (struct mending *mending, struct err *err)
   return fsck_each_layer (fd, base->kind, note_dir, mending, err);
 }
 
-static int open_temp (struct mending *mending, struct err *err)
-{
-  const struct fsck_place *place = &mending->fsck->places[mending->place];
-
-  if (place->kind == FSCK_TEMPLATE) {
-    mending->temp_fd = fd_make_dir (mending->fd, "repair", 0700);
-  } else {
-    autoclose int txn_fd = fd_open_dir (mending->fd, "txn");
-
-    mending->temp_fd = txn_fd < 0 ? -1 : fd_make_dir (txn_fd, "temp", 0700);
-  }
-  return mending->temp_fd < 0 ? err_errno (err, "make a directory for temporary links") : 0;
-}
-
-/* Does a thin guest lie over the generation that is in use? None is started while we have the root
- * lock. */
-static bool is_base_in_use (const struct fsck *fsck, size_t template)
-{
-  for (size_t i = 0; i < fsck->place_count; i++)
-    if (fsck->places[i].thin && fsck->places[i].base == template &&
-        strcmp (fsck->places[i].state, "stopped") != 0)
-      return true;
-  return false;
-}
-
-/* 1; 0 when the place is in use and must not be changed. */
-static int open_place (struct mending *mending, struct err *err)
-{
-  struct fsck *fsck = mending->fsck;
-  struct fsck_place *place = &fsck->places[mending->place];
-  autofree char *path = xasprintf ("%s/%s", fsck->root->path, place->path);
-  autofree char *where = NULL;
-
-  if (is_base_in_use (fsck, mending->place))
-    return 0;
-  mending->fd = fsck_open_place (fsck, place, err);
-  if (mending->fd < 0)
-    return mending->fd;
-  if (place->kind != FSCK_TEMPLATE) {
-    const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = LOCK_EXCLUSIVE, .no_wait = true};
-    struct guest guest = {.name = place->name, .fd = mending->fd, .lock_fd = -1};
-
-    if (lock_acquire (mending->fd, "lock", &how, place->path, &mending->lock_fd, err) < 0) {
-      if (err->code != ERR_LOCKED)
-        return -err->code;
-      err_release (err);
-      return 0;
-    }
-    const char *state = guest_state_name (fsck->root, &guest, err);
-    if (!state)
-      return -err->code;
-    place->state = state;
-    if (strcmp (state, "stopped") != 0)
-      return 0;
-    int ran = guest_has_run (&guest, err);
-    if (ran)
-      return ran < 0 ? ran : 0;
-  }
-  mending->tree_fd = fd_open_dir (mending->fd, "tree");
-  if (mending->tree_fd < 0)
-    return err_errno (err, "open tree");
-  return open_temp (mending, err) < 0 ? -err->code : 1;
-}
-
 /* The times of the directories of the tree that will change. */
 static int note_times (struct mending *mending, struct err *err)
 {
@@ -255,12 +186,12 @@ static int note_times (struct mending *mending, struct err *err)
       /* A directory may be noted several times: nothing has changed in between. */
       if (last && strcmp (last, dir) == 0)
         continue;
-      autoclose int fd = fd_open_dir_beneath (mending->tree_fd, dir);
+      autoclose int fd = fd_open_dir_beneath (mending->change.tree_fd, dir);
       ret = fd < 0 ? err_errno (err, "open tree/%s", dir) : dirtimes_note (&times, fd, dir, err);
       free (last);
       last = steal_ptr (&dir);
     }
-  return ret < 0 ? ret : dirtimes_write (&times, mending->temp_fd, err);
+  return ret < 0 ? ret : dirtimes_write (&times, mending->change.temp_fd, err);
 }
 
 /* Chooses a good inode for one damaged one. */
@@ -276,13 +207,13 @@ static int make_link (struct mending *mending, struct good *good, struct fsck_ob
       place->thin ? u64table_get (&mending->mended[place->base].inodes, damaged) : NULL;
   if (there)
     wanted = *there;
-  if (group_name (mending->temp_fd, damaged, link, err) < 0)
+  if (group_name (mending->change.temp_fd, damaged, link, err) < 0)
     return -err->code;
-  if (unlinkat (mending->temp_fd, link, 0) < 0 && errno != ENOENT)
+  if (unlinkat (mending->change.temp_fd, link, 0) < 0 && errno != ENOENT)
     return err_errno (err, "remove %s", link);
   int linked = there && !wanted ? 0
                                 : good_link (good, object, &mending->inodes, wanted,
-                                             mending->temp_fd, link, &ino, err);
+                                             mending->change.temp_fd, link, &ino, err);
   if (linked < 0)
     return linked;
   if (linked)
@@ -325,40 +256,16 @@ static void mark (struct mending *mending)
     }
 }
 
-static int replace_names (struct mending *mending, struct err *err)
-{
-  autoclose int history_fd = fd_open_dir (mending->fd, "history");
-
-  if (history_fd < 0 && errno != ENOENT)
-    return err_errno (err, "open history");
-  if ((history_fd >= 0 && groups_apply (history_fd, mending->temp_fd, err) < 0) ||
-      groups_finish (mending->tree_fd, mending->temp_fd, err) < 0 ||
-      dirtimes_restore (mending->tree_fd, mending->temp_fd, err) < 0)
-    return -err->code;
-  return 0;
-}
-
-/* Removes the directory of temporary links, which is empty. */
-static int remove_temp (struct mending *mending, struct err *err)
-{
-  bool template = mending->fsck->places[mending->place].kind == FSCK_TEMPLATE;
-  autoclose int txn_fd = template ? -1 : fd_open_dir (mending->fd, "txn");
-
-  return template      ? fd_remove_tree (mending->fd, "repair", err)
-         : txn_fd >= 0 ? fd_remove_tree (txn_fd, "temp", err)
-                       : err_errno (err, "open txn");
-}
-
 static int mend_uses (struct mending *mending, struct good *good, struct err *err)
 {
   const struct fsck_place *place = &mending->fsck->places[mending->place];
 
-  if (fsck_each_layer (mending->fd, place->kind, note_dir, mending, err) < 0 ||
+  if (fsck_each_layer (mending->change.fd, place->kind, note_dir, mending, err) < 0 ||
       (place->thin && note_base (mending, err) < 0) || make_links (mending, good, err) < 0 ||
       note_times (mending, err) < 0 ||
       /* The copies, before anything leads to them. */
-      fd_sync_fs (mending->fd, err) < 0 || replace_names (mending, err) < 0 ||
-      remove_temp (mending, err) < 0)
+      fd_sync_fs (mending->change.fd, err) < 0 || fsck_change_replace (&mending->change, err) < 0 ||
+      fsck_change_end (&mending->change, err) < 0)
     return -err->code;
   mark (mending);
   return 0;
@@ -367,20 +274,15 @@ static int mend_uses (struct mending *mending, struct good *good, struct err *er
 static int mend_place (struct fsck *fsck, struct good *good, struct mended *mended, size_t index,
                        struct err *err)
 {
-  automending struct mending mending = {.fsck = fsck,
-                                        .mended = mended,
-                                        .place = index,
-                                        .fd = -1,
-                                        .tree_fd = -1,
-                                        .temp_fd = -1,
-                                        .lock_fd = -1};
+  automending struct mending mending = {
+      .fsck = fsck, .mended = mended, .place = index, .change = FSCK_CHANGE_NONE};
   bool used = false;
 
   for (size_t i = 0; i < fsck->object_count && !used; i++)
     used = is_used (&mending, &fsck->objects[i]);
   if (!used)
     return 0;
-  int opened = open_place (&mending, err);
+  int opened = fsck_change_open (fsck, index, &mending.change, err);
   if (opened == 0)
     mark (&mending);
   if (opened > 0)
@@ -418,7 +320,7 @@ static int mend_all (struct fsck *fsck, struct good *good, struct mended *mended
   for (size_t i = 0; i < fsck->place_count; i++) {
     struct fsck_place *place = &fsck->places[i];
     autoerr struct err place_err = {0};
-    bool share = place->kind == FSCK_TEMPLATE && place->unshared && !is_base_in_use (fsck, i);
+    bool share = place->kind == FSCK_TEMPLATE && place->unshared && !fsck_base_in_use (fsck, i);
 
     progress_show ("repair", i, fsck->place_count, "trees");
     if (interrupt_check (err) < 0)

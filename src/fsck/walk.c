@@ -54,7 +54,35 @@ static char *where (const struct walk *walk, const char *name)
                     walk->path.len ? "/" : "", strbuf_str (&walk->path), *name ? "/" : "", name);
 }
 
-/* A file of the tree that is not in the store. */
+/* A file of any layer that is not in the store. */
+static int note_entry (struct walk *walk, int dir_fd, const char *name, const struct stat *st,
+                       struct err *err)
+{
+  if (!S_ISREG (st->st_mode) || !metaentry_may_be (st))
+    return 0;
+  autofree char *full = where (walk, name);
+  pthread_mutex_lock (&walk->pass->mutex);
+  int ret = fsck_note_entry (walk->pass->fsck, full, dir_fd, name, st, err);
+  pthread_mutex_unlock (&walk->pass->mutex);
+  return ret;
+}
+
+/* The same in an undo layer. */
+static int visit_undone (struct walk *walk, int dir_fd, const struct dirread_entry *entry,
+                         struct err *err)
+{
+  const struct fsck *fsck = walk->pass->fsck;
+  struct stat st;
+
+  if (!fsck->entries.count || entry->type != DT_REG ||
+      u64table_has (&fsck->root->store->inodes, entry->ino))
+    return 0;
+  if (fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "stat %s", entry->name);
+  return note_entry (walk, dir_fd, entry->name, &st, err);
+}
+
+/* The same in a tree. */
 static int visit_news (struct walk *walk, int dir_fd, const char *name, struct err *err)
 {
   struct fsck_place *place = &walk->pass->fsck->places[walk->place];
@@ -66,6 +94,8 @@ static int visit_news (struct walk *walk, int dir_fd, const char *name, struct e
     place->unshared++;
     place->unshared_bytes += (uint64_t) st.st_blocks * 512;
   }
+  if (note_entry (walk, dir_fd, name, &st, err) < 0)
+    return -err->code;
   autofree char *full = where (walk, name);
   return fsck_check_tree_file (walk->pass->fsck, full, dir_fd, name, &st, place->thin, err);
 }
@@ -79,7 +109,7 @@ static int visit_file (struct walk *walk, int dir_fd, const struct dirread_entry
   if (wanted)
     add_use (walk, *wanted - 1, entry->name);
   if (!walk->tree)
-    return 0;
+    return visit_undone (walk, dir_fd, entry, err);
   fsck->places[walk->place].names++;
   if (wanted || u64set_has (&fsck->root->store->inodes, entry->ino))
     return 0;

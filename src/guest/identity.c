@@ -4,6 +4,7 @@
 #include "guest/private_file.h"
 #include "tree/clone.h"
 #include "util/fd.h"
+#include "util/metaentry.h"
 #include "util/strbuf.h"
 #include "util/xattr.h"
 
@@ -147,7 +148,10 @@ static int read_file (int dir_fd, const char *name, size_t maximum, struct host_
     return 0;
   size_t size = maximum ? (size_t) st.st_size : 0;
   autofree char *text = xcalloc (1, size + 1);
-  if (fd_read_full (fd, text, size) < 0)
+  autoclose int data_fd = -1;
+  if (metaentry_contents (fd, &st, &data_fd) < 0)
+    return err_errno (err, "open the contents of %s of the source", name);
+  if (fd_read_full (data_fd < 0 ? fd : data_fd, text, size) < 0)
     return err_errno (err, "read %s of the source", name);
   if (xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &file->xattrs, err) < 0)
     return -err->code;

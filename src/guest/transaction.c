@@ -39,18 +39,23 @@ static int mount_layers (struct guest *guest, const int *over, size_t over_count
                          int work, const char *target, struct err *err)
 {
   autolower struct lower layers = LOWER_NONE;
+  struct overlay overlay = {.data_fd = -1};
 
-  if (lower_open (AT_FDCWD, /* with_private= */ true, &layers, err) < 0)
+  if (lower_open (AT_FDCWD, /* with_private= */ true, &layers, err) < 0 ||
+      overlay_open_data (AT_FDCWD, &overlay, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
+  autoclose int data_fd = overlay.data_fd;
   autofree int *lower = xcalloc (over_count + 3, sizeof *lower);
   for (size_t i = 0; i < over_count; i++)
     lower[i] = over[i];
   lower[over_count] = layers.priv;
   lower[over_count + 1] = layers.tree;
   lower[over_count + 2] = layers.base;
-  struct overlay overlay = {
+  overlay = (struct overlay){
       .lower_fds = lower,
       .lower_count = over_count + (layers.base >= 0 ? 3 : 2),
+      .data_fd = data_fd,
+      .has_data = overlay.has_data,
       .upper_fd = upper,
       .work_fd = work,
       .volatile_mode = true,

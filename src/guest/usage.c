@@ -4,6 +4,7 @@
 #include "tree/lower.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/metaentry.h"
 
 struct usage_inode {
   uint64_t bytes; /* on the disk, by blocks */
@@ -11,7 +12,8 @@ struct usage_inode {
   uint64_t links;
   bool regular;
   bool in_store;
-  bool counted; /* in union_bytes */
+  bool counted;    /* in union_bytes */
+  size_t contents; /* of an entry: the index of the inode that has its contents, + 1; or 0 */
   /* Of the scan that goes on: */
   uint64_t names;
   bool touched;
@@ -46,6 +48,28 @@ static struct usage_inode *add_inode (struct usage_map *map, const struct stat *
   return inode;
 }
 
+/* The inode @at may be an entry. What its contents are in is an object as well. */
+static int note_contents (struct usage_map *map, size_t at, int fan_fd, const char *name,
+                          struct err *err)
+{
+  autoclose int fd = fd_open (fan_fd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+  autoclose int data = -1;
+  struct stat st;
+
+  if (fd < 0)
+    return errno == ENOENT ? 0 : err_errno (err, "open the object %s", name);
+  if (fstat (fd, &st) < 0)
+    return err_errno (err, "stat the object %s", name);
+  int is_entry = metaentry_contents (fd, &st, &data);
+  /* One without contents is for fsck to tell. */
+  if (is_entry <= 0)
+    return is_entry < 0 && errno != EUCLEAN ? err_errno (err, "look into the object %s", name) : 0;
+  if (fstat (data, &st) < 0)
+    return err_errno (err, "stat the contents of the object %s", name);
+  map->inodes[at].contents = (size_t) (add_inode (map, &st) - map->inodes) + 1;
+  return 0;
+}
+
 static int visit_object (void *data, int fan_fd, const char *name, uint64_t ino, struct err *err)
 {
   struct usage_map *map = data;
@@ -60,7 +84,9 @@ static int visit_object (void *data, int fan_fd, const char *name, uint64_t ino,
   inode->in_store = true;
   map->store_objects++;
   map->store_bytes += inode->bytes;
-  return 0;
+  return inode->regular && inode->bytes < inode->size
+             ? note_contents (map, (size_t) (inode - map->inodes), fan_fd, name, err)
+             : 0;
 }
 
 int usage_map_load (struct vroot *root, struct usage_map *ret_map, struct err *err)
@@ -85,25 +111,34 @@ struct scan {
 /* The layer that a name is in. */
 enum layer { OF_BASE, OF_TREE, OF_PRIVATE };
 
+static void note_touched (struct scan *scan, size_t at)
+{
+  if (scan->map->inodes[at].touched)
+    return;
+  if ((scan->touched_count & (scan->touched_count - 1)) == 0)
+    scan->touched = xreallocarray (scan->touched, scan->touched_count ? scan->touched_count * 2 : 1,
+                                   sizeof *scan->touched);
+  scan->touched[scan->touched_count++] = at;
+  scan->map->inodes[at].touched = true;
+}
+
 static void touch (struct scan *scan, size_t at, enum layer layer, bool visible)
 {
   struct usage_inode *inode = &scan->map->inodes[at];
 
   inode->names += layer != OF_BASE;
   inode->of_base |= layer == OF_BASE;
-  if (!inode->touched) {
-    if ((scan->touched_count & (scan->touched_count - 1)) == 0)
-      scan->touched = xreallocarray (
-          scan->touched, scan->touched_count ? scan->touched_count * 2 : 1, sizeof *scan->touched);
-    scan->touched[scan->touched_count++] = at;
-    inode->touched = true;
-  }
+  note_touched (scan, at);
+  /* By its other links it is shared, whoever has a name of it. */
+  if (inode->contents)
+    note_touched (scan, inode->contents - 1);
   if (!visible)
     return;
   scan->usage.files++;
   /* Each name for itself: a write separates it from its hard-link partners. */
   if (layer != OF_PRIVATE) {
-    scan->usage.worst_bytes += inode->bytes;
+    scan->usage.worst_bytes +=
+        inode->contents ? scan->map->inodes[inode->contents - 1].bytes : inode->bytes;
     scan->usage.worst_files++;
   }
   if (inode->regular && !inode->seen)

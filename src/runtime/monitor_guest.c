@@ -33,6 +33,9 @@ static int mount_root (struct monitor *m, struct err *err)
       .work_fd = work,
       .nodev = true,
   };
+  if (overlay_open_data (AT_FDCWD, &overlay, err) < 0)
+    return err_wrap (err, "guest %s", m->name);
+  autoclose int data_fd = overlay.data_fd;
   if (overlay_mount (&overlay, m->oci.root_path, err) < 0)
     return -err->code;
   m->root_fd = open (m->oci.root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

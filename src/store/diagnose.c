@@ -12,7 +12,8 @@ enum {
 bool parts_are (struct hasher *hasher, const struct identity_parts *parts, const struct stat *st,
                 const struct digest *id)
 {
-  static const unsigned flags[] = {0, IDENTITY_ANY_MTIME};
+  static const unsigned flags[] = {0, IDENTITY_ANY_MTIME, IDENTITY_ENTRY,
+                                   IDENTITY_ENTRY | IDENTITY_ANY_MTIME};
   struct digest digest;
 
   for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {

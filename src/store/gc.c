@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gc.h"
+#include "entries.h"
 #include "store_internal.h"
 #include "util/dirread.h"
 #include "util/fd.h"
@@ -21,6 +22,7 @@ struct gc {
   const struct gc_options *options;
   struct garbage *garbage; /* owned */
   size_t count;
+  bool had_entries; /* some of what was removed: then objects may be unused that had contents */
   struct gc_result result;
 };
 
@@ -118,8 +120,9 @@ static int put_back (struct store *store, int away_fd, const char *name, uint64_
   }
 }
 
-/* An object that nobody can link any more: is it in use? Returns 1 when it was removed, 0 when it
- * is in the store again, negative on errors. */
+enum { PUT_BACK = 0, REMOVED, REMOVED_ENTRY };
+
+/* An object that nobody can link any more: is it in use? Returns what became of it, or negative. */
 static int decide (struct store *store, int away_fd, const char *name,
                    const struct garbage *garbage, struct err *err)
 {
@@ -129,9 +132,10 @@ static int decide (struct store *store, int away_fd, const char *name,
     return err_errno (err, "stat the object %s", name);
   if (st.st_nlink > 1)
     return put_back (store, away_fd, name, st.st_ino, garbage, err);
-  if (unlinkat (away_fd, name, 0) < 0)
-    return err_errno (err, "remove the object %s", name);
-  return 1;
+  int was_entry = entries_remove (store, away_fd, name, err);
+  if (was_entry < 0)
+    return was_entry;
+  return was_entry ? REMOVED_ENTRY : REMOVED;
 }
 
 static int remove_one (struct gc *gc, const struct garbage *garbage, struct err *err)
@@ -157,7 +161,8 @@ static int remove_all (struct gc *gc, struct err *err)
 
     if (removed < 0)
       return removed;
-    if (!removed) {
+    gc->had_entries |= removed == REMOVED_ENTRY;
+    if (removed == PUT_BACK) {
       gc->result.objects--;
       gc->result.kept++;
     }
@@ -170,17 +175,38 @@ static bool is_too_much (const struct gc *gc)
   return gc->result.objects > gc->result.kept && gc->result.objects > gc->options->expected;
 }
 
+static int run_round (struct gc *gc, bool force, struct err *err)
+{
+  int ret = look_over (gc, err);
+
+  if (ret == 0 && !force)
+    gc->result.refused = is_too_much (gc);
+  if (ret == 0 && !gc->result.refused && !gc->options->dry_run)
+    ret = remove_all (gc, err);
+  free (gc->garbage);
+  gc->garbage = NULL;
+  return ret;
+}
+
 int store_gc (struct store *store, const struct gc_options *options, struct gc_result *ret_result,
               struct err *err)
 {
   struct gc gc = {.store = store, .options = options};
-  int ret = look_over (&gc, err);
+  int ret = options->dry_run ? 0 : entries_sweep (store, err);
 
-  if (ret == 0 && !options->force)
-    gc.result.refused = is_too_much (&gc);
-  if (ret == 0 && !gc.result.refused && !options->dry_run)
-    ret = remove_all (&gc, err);
-  free (gc.garbage);
+  if (ret == 0)
+    ret = run_round (&gc, options->force, err);
+  if (ret == 0 && gc.had_entries) {
+    /* What the entries had their contents from; it was judged by the first round. */
+    struct gc second = {.store = store, .options = options};
+
+    ret = run_round (&second, /* force= */ true, err);
+    gc.result.objects += second.result.objects;
+    gc.result.bytes += second.result.bytes;
+    gc.result.kept = second.result.kept;
+  }
+  if (ret == 0 && !options->dry_run)
+    ret = entries_tidy (store, err);
   if (ret < 0)
     return ret;
   *ret_result = gc.result;

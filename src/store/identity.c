@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "identity.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
 #include <endian.h>
@@ -223,10 +224,14 @@ static int hash_contents (struct hasher *hasher, int fd, off_t size, struct dige
 /* What an identity is made of, for the file whose stat is parts->st. */
 static int read_parts (struct hasher *hasher, int fd, struct identity_parts *parts, struct err *err)
 {
+  autoclose int data = -1;
   struct stat after;
   off_t size = 0;
 
-  if (hash_contents (hasher, fd, parts->st.st_size, &parts->contents, &size, err) < 0 ||
+  if (metaentry_contents (fd, &parts->st, &data) < 0)
+    return err_errno (err, "open the contents of an entry to hash them");
+  if (hash_contents (hasher, data < 0 ? fd : data, parts->st.st_size, &parts->contents, &size,
+                     err) < 0 ||
       xattrs_read (fd, -1, NULL, /* with_overlay= */ false, &parts->xattrs, err) < 0)
     return -err->code;
   if (fstat (fd, &after) < 0)
@@ -379,7 +384,7 @@ int identity_same (int a_dir, const char *a, int b_dir, const char *b, unsigned 
 {
   struct stat as, bs;
   autoxattrs struct xattrs ax = {0}, bx = {0};
-  autoclose int a_fd = -1, b_fd = -1;
+  autoclose int a_fd = -1, b_fd = -1, a_data = -1, b_data = -1;
 
   if (fstatat (a_dir, a, &as, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s to compare it", a);
@@ -396,14 +401,18 @@ int identity_same (int a_dir, const char *a, int b_dir, const char *b, unsigned 
     b_fd = fd_open (b_dir, b, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
     if (a_fd < 0 || b_fd < 0)
       return err_errno (err, "open %s to compare it", a_fd < 0 ? a : b);
+    if (metaentry_contents (a_fd, &as, &a_data) < 0 || metaentry_contents (b_fd, &bs, &b_data) < 0)
+      return err_errno (err, "open the contents of %s or %s to compare them", a, b);
   }
   if (xattrs_read (a_fd, a_dir, a, false, &ax, err) < 0 ||
       xattrs_read (b_fd, b_dir, b, false, &bx, err) < 0)
     return -err->code;
   if (!xattrs_equal (&ax, &bx))
     return 0;
+  if (flags & IDENTITY_SAME_CONTENTS)
+    return 1;
   if (S_ISREG (as.st_mode))
-    return same_contents (a_fd, b_fd, as.st_size, err);
+    return same_contents (a_data < 0 ? a_fd : a_data, b_data < 0 ? b_fd : b_data, as.st_size, err);
   if (S_ISLNK (as.st_mode))
     return same_links (a_dir, a, b_dir, b, err);
   return 1;

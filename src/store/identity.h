@@ -9,8 +9,9 @@
  *   { name_len name value_len value }…  contents[32]
  *
  * With IDENTITY_ANY_MTIME the mtime fields are 0 and the flag is in `flags`, so that relaxed and
- * strict objects never mix. Overlay attributes are not part of a file. Directories and sockets
- * have no identity; empty regular files have one but are never unified (identity_can_share). */
+ * strict objects never mix. Overlay attributes are not part of a file; contents are read where an
+ * entry has them (util/metaentry.h). Directories and sockets have no identity; empty regular files
+ * have one but are never unified (identity_can_share). */
 #ifndef VG_STORE_IDENTITY_H
 #define VG_STORE_IDENTITY_H
 
@@ -21,7 +22,14 @@
 #include <sys/stat.h>
 
 enum { IDENTITY_VERSION = 1 };
-enum { IDENTITY_ANY_MTIME = 1 }; /* flags */
+enum {                         /* flags */
+       IDENTITY_ANY_MTIME = 1, /* see above */
+       IDENTITY_ENTRY = 2,     /* of an object that may be an entry: apart from that it is the same
+                                  file, and a whole one may stand for it */
+};
+
+/* For identity_same alone: the contents are known to be equal. */
+enum { IDENTITY_SAME_CONTENTS = 1 << 8 };
 
 struct digest {
   uint8_t bytes[32];

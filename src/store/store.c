@@ -3,6 +3,7 @@
 #include "store_internal.h"
 #include "util/dirread.h"
 #include "util/dirwalk.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
 
@@ -24,6 +25,7 @@ int store_open (int root_fd, struct store **ret_store, struct err *err)
     pthread_mutex_init (&store->locks->stripes[i], NULL);
   pthread_rwlock_init (&store->locks->tables, NULL);
   store->hasher = hasher_new ();
+  metaentry_use_store (store->fd);
   *ret_store = store;
   return 0;
 }
@@ -35,6 +37,7 @@ void store_close (struct store *store)
   for (size_t i = 0; i < 256; i++)
     if (store->fan_fds[i] >= 0)
       close (store->fan_fds[i]);
+  metaentry_forget_store (store->fd);
   close (store->fd);
   hasher_free (store->hasher);
   for (size_t i = 0; i < STORE_STRIPES; i++)

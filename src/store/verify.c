@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store_internal.h"
 #include "util/dirread.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
 #include "util/parallel.h"
@@ -126,13 +127,22 @@ static int look_into (struct reader *reader, int fan_fd, const char *name, struc
     diagnose (&reader->diagnosis, &parts, old, object);
     return 1;
   }
-  if (parts_have_forms (&xattrs)) {
+  if (parts_have_forms (&xattrs) || (metaentry_is_marked (&xattrs) &&
+                                     !parts_may_be_entry (reader->hasher, &parts, &object->id))) {
     object->kind = DAMAGE_FORMS;
     object->detail = xstrdup ("it has attributes of an overlay");
     return 1;
   }
   note (part, object, &parts);
   return 0;
+}
+
+static bool has_contents (int fan_fd, const char *name, const struct stat *st)
+{
+  autoclose int fd = fd_open (fan_fd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+  autoclose int data = -1;
+
+  return fd >= 0 && metaentry_contents (fd, st, &data) > 0;
 }
 
 /* By metadata: 1 when they are not those of the name, 0 when they are, -1 when that cannot be told.
@@ -142,12 +152,16 @@ static int look_at (struct reader *reader, int fan_fd, const char *name, struct 
 {
   const struct contents_note *old = contents_find (&part->old, &object->id, object->slot);
   autoidentityparts struct identity_parts parts = {.st = object->now};
+  autoxattrs struct xattrs xattrs = {0};
   autoerr struct err err = {0};
 
   if (!old)
     return -1;
-  if (xattrs_read (-1, fan_fd, name, /* with_overlay= */ true, &parts.xattrs, &err) < 0 ||
-      parts_have_forms (&parts.xattrs))
+  /* The contents of an entry may be gone. */
+  if (xattrs_read (-1, fan_fd, name, /* with_overlay= */ true, &xattrs, &err) < 0 ||
+      parts_have_forms (&xattrs) ||
+      (metaentry_is_marked (&xattrs) && !has_contents (fan_fd, name, &object->now)) ||
+      xattrs_read (-1, fan_fd, name, /* with_overlay= */ false, &parts.xattrs, &err) < 0)
     return 1;
   parts.contents = old->contents;
   /* Of an object with any mtime the name does not tell it: one that changed is worth a look. */
@@ -328,7 +342,7 @@ static int run (void *data, unsigned thread, size_t fan, struct err *err)
 /* What lies in store/ itself. */
 static int look_at_top (struct pass *pass, struct err *err)
 {
-  static const char *const known[] = {CONTENTS_NAME, "quarantine", NULL};
+  static const char *const known[] = {CONTENTS_NAME, "quarantine", METAENTRY_DATA, NULL};
   autodirlist struct dirlist list = {0};
 
   if (dirread_all (pass->store->fd, &list, err) < 0)

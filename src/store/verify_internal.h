@@ -19,8 +19,12 @@ bool parts_are (struct hasher *hasher, const struct identity_parts *parts, const
 int parts_read (struct hasher *hasher, int dir_fd, const char *name, const struct stat *st,
                 struct identity_parts *ret_parts, struct err *err);
 
-/* Is one of the attributes an overlay's? */
+/* Is one of the attributes an overlay's, and not what makes an entry? */
 bool parts_have_forms (const struct xattrs *xattrs);
+
+/* May an object of these parts, named @id, be an entry? */
+bool parts_may_be_entry (struct hasher *hasher, const struct identity_parts *parts,
+                         const struct digest *id);
 
 /* Finds out what is wrong with an object that was read, and sets kind, right and detail. @note may
  * be NULL. */

@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Looking at one object. */
 #include "store_internal.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include "verify_internal.h"
 #include <sys/uio.h>
 
 bool parts_have_forms (const struct xattrs *xattrs)
 {
+  bool is_entry = metaentry_is_marked (xattrs);
+
   for (size_t i = 0; i < xattrs->count; i++)
-    if (xattr_is_overlay (xattrs->items[i].name))
+    if (xattr_is_overlay (xattrs->items[i].name) &&
+        !(is_entry && metaentry_has_attribute (xattrs->items[i].name)))
       return true;
+  return false;
+}
+
+bool parts_may_be_entry (struct hasher *hasher, const struct identity_parts *parts,
+                         const struct digest *id)
+{
+  static const unsigned flags[] = {IDENTITY_ENTRY, IDENTITY_ENTRY | IDENTITY_ANY_MTIME};
+  struct digest digest;
+
+  for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+    identity_combine (hasher, &parts->st, &parts->xattrs, &parts->contents, flags[i], &digest);
+    if (digest_equal (&digest, id))
+      return true;
+  }
   return false;
 }
 
@@ -53,7 +71,8 @@ int store_is_object (struct hasher *hasher, int dir_fd, const char *name, const 
   if (parts_read (hasher, dir_fd, name, &st, &parts, err) < 0 ||
       xattrs_read (-1, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
     return -err->code;
-  return !parts_have_forms (&xattrs) && parts_are (hasher, &parts, &parts.st, id);
+  return !parts_have_forms (&xattrs) && parts_are (hasher, &parts, &parts.st, id) &&
+         (!metaentry_is_marked (&xattrs) || parts_may_be_entry (hasher, &parts, id));
 }
 
 int store_verify_again (struct store *store, const struct damage *damage, struct err *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "verity.h"
 #include "store_internal.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include <linux/fsverity.h>
 #include <linux/magic.h>
@@ -90,8 +91,13 @@ int verity_enable (struct store *store, int dir_fd, const char *name, mode_t mod
   if (atomic_load (&store->verity_missing))
     return store->verity == VERITY_REQUIRE ? refuse (store, err) : 0;
   autoclose int fd = fd_open (dir_fd, name, O_RDONLY | O_NONBLOCK, 0);
-  if (fd < 0)
+  struct stat st;
+  if (fd < 0 || fstat (fd, &st) < 0)
     return err_errno (err, "open %s to enable fs-verity", name);
+  /* The contents have it, which lie elsewhere. */
+  int is_entry = metaentry_read (fd, -1, NULL, &st, NULL);
+  if (is_entry)
+    return is_entry < 0 ? err_errno (err, "read the attributes of %s", name) : 0;
   int ret = enable (fd);
   switch (-ret) {
   case 0:
@@ -125,5 +131,11 @@ int verity_has (int dir_fd, const char *name, struct err *err)
 
   if (statx (dir_fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stx) < 0)
     return err_errno (err, "stat %s", name);
-  return (stx.stx_attributes & STATX_ATTR_VERITY) != 0;
+  if (stx.stx_attributes & STATX_ATTR_VERITY)
+    return 1;
+  struct stat st;
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return err_errno (err, "stat %s", name);
+  int is_entry = metaentry_read (-1, dir_fd, name, &st, NULL);
+  return is_entry < 0 ? err_errno (err, "read the attributes of %s", name) : is_entry;
 }

@@ -22,7 +22,7 @@ int verity_parse (const char *text, enum verity_mode *ret_mode, struct err *err)
  * and others. */
 int verity_enable (struct store *store, int dir_fd, const char *name, mode_t mode, struct err *err);
 
-/* Has the file fs-verity? Returns 1, 0 or negative. */
+/* Has the file fs-verity, or is it an entry, which needs none? Returns 1, 0 or negative. */
 int verity_has (int dir_fd, const char *name, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "layer.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include "util/xattr.h"
 #include <limits.h>
@@ -42,12 +43,16 @@ static int read_forms (const char *name, const struct xattrs *xattrs, struct lay
   const struct xattr *opaque = xattrs_find (xattrs, OPAQUE);
   const struct xattr *redirect = xattrs_find (xattrs, XATTR_OVERLAY "redirect");
   bool is_dir = S_ISDIR (entry->st.st_mode);
+  /* For all that is done with layers it is a file as any other. */
+  bool is_entry = S_ISREG (entry->st.st_mode) && metaentry_is_marked (xattrs);
 
   for (size_t i = 0; i < xattrs->count; i++)
-    entry->has_forms |= xattr_is_overlay (xattrs->items[i].name);
+    entry->has_forms |= xattr_is_overlay (xattrs->items[i].name) &&
+                        !(is_entry && metaentry_has_attribute (xattrs->items[i].name));
   entry->opaque = is_dir && value_is (opaque, "y");
   entry->x_whiteouts = is_dir && value_is (opaque, "x");
-  entry->metacopy = S_ISREG (entry->st.st_mode) && xattrs_find (xattrs, XATTR_OVERLAY "metacopy");
+  entry->metacopy =
+      S_ISREG (entry->st.st_mode) && !is_entry && xattrs_find (xattrs, XATTR_OVERLAY "metacopy");
   entry->protattr = xattrs_find (xattrs, LAYER_PROTATTR) != NULL;
   if (redirect && (is_dir || entry->metacopy)) {
     autofree char *text = xstrndup (redirect->value, redirect->len);
@@ -89,10 +94,12 @@ int layer_strip (int fd, int dir_fd, const char *name, bool keep_flags, struct e
   if (xattrs_read (fd, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
     return -err->code;
   autofree char *path = fd < 0 && xattrs.count ? fd_proc_path (dir_fd, name) : NULL;
+  bool is_entry = metaentry_is_marked (&xattrs);
   for (size_t i = 0; i < xattrs.count; i++) {
     const char *attribute = xattrs.items[i].name;
 
-    if (!xattr_is_overlay (attribute) || (keep_flags && strcmp (attribute, LAYER_PROTATTR) == 0))
+    if (!xattr_is_overlay (attribute) || (keep_flags && strcmp (attribute, LAYER_PROTATTR) == 0) ||
+        (is_entry && metaentry_has_attribute (attribute)))
       continue;
     if ((path ? lremovexattr (path, attribute) : fremovexattr (fd, attribute)) < 0 &&
         errno != ENODATA)

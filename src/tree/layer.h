@@ -35,9 +35,10 @@ int layer_read (int dir_fd, const char *name, bool x_whiteouts, struct layer_ent
  * guest's own. It may be in a private layer, never in a tree. */
 #define LAYER_PROTATTR XATTR_OVERLAY "protattr"
 
-/* Removes all trusted.overlay.* attributes from the directory @fd, or with -1 from the file or
- * directory @name of @dir_fd, but with @keep_flags that of the protection flags; from a plain file
- * without flags that is no change to what a guest sees, from a directory it is. */
+/* Removes all trusted.overlay.* attributes but those of an entry (util/metaentry.h) from the
+ * directory @fd, or with -1 from the file or directory @name of @dir_fd, but with @keep_flags that
+ * of the protection flags; from a plain file without flags that is no change to what a guest sees,
+ * from a directory it is. */
 int layer_strip (int fd, int dir_fd, const char *name, bool keep_flags, struct err *err);
 
 /* Gives the file or directory @to the protection flags of @from, where it has them. By descriptor

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "overlay.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include "util/strbuf.h"
 #include <sched.h>
@@ -35,6 +36,8 @@ int overlay_mount (const struct overlay *overlay, const char *target, struct err
   strbuf_adds (&options, "lowerdir=");
   for (size_t i = 0; i < overlay->lower_count; i++)
     strbuf_addf (&options, "%s/proc/self/fd/%d", i ? ":" : "", overlay->lower_fds[i]);
+  if (overlay->has_data)
+    strbuf_addf (&options, "::/proc/self/fd/%d", overlay->data_fd);
   strbuf_addf (&options,
                ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d"
                ",index=off,nfs_export=off,metacopy=on,redirect_dir=on,xino=auto%s",
@@ -45,6 +48,12 @@ int overlay_mount (const struct overlay *overlay, const char *target, struct err
       0) {
     if (errno == ENODEV)
       return err_errno (err, "mount an overlay on %s (is the module overlay loaded?)", target);
+    if (errno == EINVAL && overlay->has_data)
+      return err_code (err, EOPNOTSUPP,
+                       "mount an overlay on %s: files of this state root share contents alone, "
+                       "which takes Linux 6.5: boot a newer kernel, or end it with `vhashify "
+                       "--no-contents`",
+                       target);
     return err_errno (err, "mount an overlay on %s", target);
   }
   if (statvfs (target, &vfs) < 0)
@@ -64,6 +73,15 @@ int overlay_enter_namespace (int dir_fd, struct err *err)
   /* A slave: what the host unmounts meanwhile is not kept busy here. */
   if (unshare (CLONE_NEWNS) < 0 || mount (NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
     return err_errno (err, "make a mount namespace");
+  return 0;
+}
+
+int overlay_open_data (int guest_fd, struct overlay *overlay, struct err *err)
+{
+  overlay->data_fd = fd_open_dir (guest_fd, "../../store/" METAENTRY_DATA);
+  overlay->has_data = overlay->data_fd >= 0;
+  if (overlay->data_fd < 0 && errno != ENOENT)
+    return err_errno (err, "open store/" METAENTRY_DATA);
   return 0;
 }
 
@@ -89,9 +107,61 @@ static int probe_in_child (int dir_fd, struct err *err)
   return overlay_mount (&overlay, target, err);
 }
 
-static int run_probe (int dir_fd, struct err *err)
+/* What the probe of entries reads, and its place. */
+static const char probe_text[] = "contents";
+static const char probe_place[] = "/00/00000000000000";
+
+static int make_probe_entry (int dir_fd, struct err *err)
 {
-  static const char *const parts[] = {"lower", "upper", "work", "merged", NULL};
+  autofree char *place = xasprintf ("data%s", probe_place);
+
+  if (mkdirat (dir_fd, "data/00", 0700) < 0)
+    return err_errno (err, "make a directory for the overlay probe");
+  autoclose int data = fd_open (dir_fd, place, O_WRONLY | O_CREAT | O_EXCL, 0600);
+  autoclose int entry = fd_open (dir_fd, "lower/entry", O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (data < 0 || fd_write_all (data, probe_text, sizeof probe_text) < 0 || entry < 0 ||
+      ftruncate (entry, sizeof probe_text) < 0 || metaentry_mark (entry, probe_place) < 0)
+    return err_errno (err, "make an entry for the overlay probe");
+  return 0;
+}
+
+static int probe_data_in_child (int dir_fd, struct err *err)
+{
+  char text[sizeof probe_text] = "";
+
+  if (make_probe_entry (dir_fd, err) < 0 || overlay_enter_namespace (dir_fd, err) < 0)
+    return -err->code;
+  autoclose int lower = fd_open_dir (AT_FDCWD, "lower");
+  autoclose int data = fd_open_dir (AT_FDCWD, "data");
+  autoclose int upper = fd_open_dir (AT_FDCWD, "upper");
+  autoclose int work = fd_open_dir (AT_FDCWD, "work");
+  autoclose int merged = fd_open_dir (AT_FDCWD, "merged");
+  if (lower < 0 || data < 0 || upper < 0 || work < 0 || merged < 0)
+    return err_errno (err, "open the layers of the probe");
+  autofree char *target = fd_proc_path (merged, NULL);
+  struct overlay overlay = {
+      .lower_fds = &lower,
+      .lower_count = 1,
+      .data_fd = data,
+      .has_data = true,
+      .upper_fd = upper,
+      .work_fd = work,
+      .volatile_mode = true,
+      .nodev = true,
+  };
+  if (overlay_mount (&overlay, target, err) < 0)
+    return -err->code;
+  autoclose int entry = open ("merged/entry", O_RDONLY | O_CLOEXEC);
+  if (entry < 0 || fd_read_full (entry, text, sizeof text) < 0)
+    return err_errno (err, "read a file of the probe");
+  if (memcmp (text, probe_text, sizeof text) != 0)
+    return err_code (err, EOPNOTSUPP, "the overlay shows other contents than those below it");
+  return 0;
+}
+
+static int run_probe (int dir_fd, int (*probe) (int dir_fd, struct err *err), struct err *err)
+{
+  static const char *const parts[] = {"lower", "data", "upper", "work", "merged", NULL};
   int report[2], status;
   char text[512] = "";
 
@@ -104,7 +174,7 @@ static int run_probe (int dir_fd, struct err *err)
   pid_t pid = fork ();
   if (pid == 0) {
     prctl (PR_SET_PDEATHSIG, SIGKILL);
-    if (probe_in_child (dir_fd, err) == 0)
+    if (probe (dir_fd, err) == 0)
       _exit (0);
     const char *message = err_text (err);
     _exit (fd_write_all (report[1], message, strlen (message)) < 0 ? 2 : 1);
@@ -122,7 +192,7 @@ static int run_probe (int dir_fd, struct err *err)
   return err_code (err, EOPNOTSUPP, "%s", *text ? text : "the overlay probe failed");
 }
 
-int overlay_probe (int dir_fd, struct err *err)
+static int probe_below (int dir_fd, int (*probe) (int dir_fd, struct err *err), struct err *err)
 {
   autoerr struct err remove_err = {0};
 
@@ -132,10 +202,20 @@ int overlay_probe (int dir_fd, struct err *err)
   autoclose int fd = fd_make_dir (dir_fd, ".overlay-probe", 0700);
   if (fd < 0)
     return err_errno (err, "make a directory for the overlay probe");
-  int ret = run_probe (fd, err);
+  int ret = run_probe (fd, probe, err);
   if (fd_remove_tree (dir_fd, ".overlay-probe", &remove_err) < 0 && ret == 0)
     return err_code (err, remove_err.code, "%s", err_text (&remove_err));
   return ret;
+}
+
+int overlay_probe (int dir_fd, struct err *err)
+{
+  return probe_below (dir_fd, probe_in_child, err);
+}
+
+int overlay_probe_data (int dir_fd, struct err *err)
+{
+  return probe_below (dir_fd, probe_data_in_child, err);
 }
 
 /* mountinfo writes space, tab, newline and backslash as \ooo (proc(5)). In place. */

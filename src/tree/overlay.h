@@ -12,6 +12,8 @@
 struct overlay {
   const int *lower_fds; /* topmost first */
   size_t lower_count;
+  int data_fd; /* store/data, where has_data: a data-only layer below all */
+  bool has_data;
   int upper_fd;
   int work_fd;        /* empty; a volatile one serves one mount only */
   bool volatile_mode; /* no fsync reaches the disk: syncfs at commit */
@@ -27,6 +29,14 @@ int overlay_enter_namespace (int dir_fd, struct err *err);
  * paths, so no name in them needs escaping. EOPNOTSUPP when the kernel lacks overlayfs or an
  * option. */
 int overlay_mount (const struct overlay *overlay, const char *target, struct err *err);
+
+/* Opens store/data of the state root that the guest @guest_fd, which may be AT_FDCWD, lies in, for
+ * overlay->data_fd. Sets has_data to whether there is one: then trees may have entries
+ * (util/metaentry.h), which cannot be read without. The descriptor is the caller's, or -1. */
+int overlay_open_data (int guest_fd, struct overlay *overlay, struct err *err);
+
+/* Can this kernel, and the file system of @dir_fd, show entries? Tries it with one. EOPNOTSUPP. */
+int overlay_probe_data (int dir_fd, struct err *err);
 
 /* Tries a mount on two empty directories below @dir_fd in a child with a mount namespace of its
  * own. 0 when all options work there. */

@@ -5,6 +5,7 @@
 #include "tree/lower.h"
 #include "util/fd.h"
 #include "util/interrupt.h"
+#include "util/metaentry.h"
 #include "util/progress.h"
 #include "util/strbuf.h"
 
@@ -361,6 +362,12 @@ static int open_subject (struct subject *subject, unsigned char type, struct err
     return err_errno (err, "stat it");
   if (!S_ISREG (subject->st.st_mode))
     return err_code (err, ESTALE, "it is not the file any more that it was");
+  /* It was an object, and becomes one again of that kind. */
+  int is_entry = metaentry_read (subject->fd, -1, NULL, &subject->st, NULL);
+  if (is_entry < 0)
+    return err_errno (err, "read its attributes");
+  if (is_entry)
+    subject->flags = IDENTITY_ENTRY;
   return 0;
 }
 
@@ -388,7 +395,7 @@ int pass_file (struct pass *pass, size_t thread, int dir_fd, const char *dir_pat
 
   /* Conditions of rules are asked here, where there is a stat. */
   if (ret == 0 && rules_settle (&pass->policy->rules, verdict, &subject.st) & FOLD_ANY_MTIME)
-    subject.flags = IDENTITY_ANY_MTIME;
+    subject.flags |= IDENTITY_ANY_MTIME;
   if (ret == 0)
     ret = unify_subject (pass, &subject, err);
   cleanup_close (&subject.fd);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "copy.h"
+#include "metaentry.h"
 #include "fd.h"
 #include "xattr.h"
 
@@ -9,12 +10,15 @@ static int make_contents (int from_dir, const char *from, const struct stat *st,
 {
   if (S_ISREG (st->st_mode)) {
     autoclose int out = fd_open (to_dir, to, O_RDWR | O_CREAT | O_EXCL, 0600);
+    struct stat in_st = {0};
 
     if (out < 0)
       return err_errno (err, "create the copy of %s", from);
     autoclose int in =
         fd_open (data ? data_dir : from_dir, data ? data : from, O_RDONLY | O_NONBLOCK, 0);
-    if (in < 0 || fd_copy_contents (in, out, st->st_size) < 0)
+    /* A copy of an entry is a whole file. */
+    if (in < 0 || fstat (in, &in_st) < 0 || metaentry_follow (&in, &in_st) < 0 ||
+        fd_copy_contents (in, out, st->st_size) < 0)
       return err_errno (err, "copy %s", from);
     *ret_fd = steal_fd (&out);
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fd.h"
+#include "metaentry.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/fs.h>
@@ -140,6 +141,8 @@ int fd_read_file (int dir_fd, const char *name, size_t maximum, char **ret_data,
     return err_errno (err, "stat %s", name);
   if (S_ISDIR (st.st_mode))
     return err_code (err, EISDIR, "read %s: it is a directory", name);
+  if (metaentry_follow (&fd, &st) < 0)
+    return err_errno (err, "open the contents of %s", name);
   if (st.st_size > 0 && (size_t) st.st_size <= maximum)
     size = (size_t) st.st_size + 1;
   autofree char *data = xmalloc (size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "diff_compare.h"
 #include "diff.h"
+#include "util/metaentry.h"
 #include "util/fd.h"
 #include "util/xattr.h"
 
@@ -65,7 +66,8 @@ static int open_file (const struct view_data *data, struct stat *ret_st, struct 
 {
   autoclose int fd = fd_open (data->dir_fd, data->name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
 
-  if (fd < 0 || fstat (fd, ret_st) < 0)
+  if (fd < 0 || fstat (fd, ret_st) < 0 || metaentry_follow (&fd, ret_st) < 0 ||
+      fstat (fd, ret_st) < 0)
     return err_errno (err, "open the file to compare");
   if (!S_ISREG (ret_st->st_mode))
     return err_code (err, ENOENT, "the file was replaced");

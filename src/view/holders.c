@@ -6,15 +6,21 @@
 
 void view_holders_release (struct view_holders *holders)
 {
+  entries_map_release (&holders->map);
   u64table_release (&holders->index);
   free (holders->items);
   *holders = (struct view_holders){0};
 }
 
+int view_holders_start (struct vroot *root, struct view_holders *holders, struct err *err)
+{
+  return entries_map_load (root->store, &holders->map, err);
+}
+
 void view_holders_want (struct view_holders *holders, uint64_t ino)
 {
   bool is_new = false;
-  uint64_t *at = u64table_put (&holders->index, ino, &is_new);
+  uint64_t *at = u64table_put (&holders->index, entries_map_contents (&holders->map, ino), &is_new);
 
   if (!is_new)
     return;
@@ -27,7 +33,7 @@ void view_holders_want (struct view_holders *holders, uint64_t ino)
 
 const struct view_holder *view_holders_find (const struct view_holders *holders, uint64_t ino)
 {
-  const uint64_t *at = u64table_get (&holders->index, ino);
+  const uint64_t *at = u64table_get (&holders->index, entries_map_contents (&holders->map, ino));
 
   return at ? &holders->items[*at] : NULL;
 }
@@ -35,7 +41,7 @@ const struct view_holder *view_holders_find (const struct view_holders *holders,
 /* The holder of @ino that the place which is read has not been counted for yet; then it is. */
 static struct view_holder *take (struct view_holders *holders, uint64_t ino)
 {
-  const uint64_t *at = u64table_get (&holders->index, ino);
+  const uint64_t *at = u64table_get (&holders->index, entries_map_contents (&holders->map, ino));
   struct view_holder *holder = at ? &holders->items[*at] : NULL;
 
   if (!holder || holder->mark == holders->marks)

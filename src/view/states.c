@@ -54,10 +54,11 @@ static int take_file (struct walk *walk, const struct view_dir *dir, const struc
   }
   if (fstatat (entry->dir_fd, entry->name, &state.st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", state.path);
+  bool is_entry = ino && entries_map_contents (&walk->states->holders.map, ino) != ino;
   const struct view_holder *holder = ino ? view_holders_find (&walk->states->holders, ino) : NULL;
-  state.sharing = !ino                           ? STATE_PRIVATE
-                  : entry->layer == VIEW_PRIVATE ? STATE_CONTENTS
-                                                 : STATE_SHARED;
+  state.sharing = !ino                                       ? STATE_PRIVATE
+                  : entry->layer == VIEW_PRIVATE || is_entry ? STATE_CONTENTS
+                                                             : STATE_SHARED;
   state.guests = holder ? holder->guests : 0;
   state.templates = holder ? holder->templates : 0;
   state.since = since_of (since, entry->name);
@@ -158,6 +159,8 @@ int states_open (struct vroot *root, struct guest *guest, char *const *paths, si
 {
   autostates struct states states = {.root = root, .guest = guest, .top = VIEW_DIR_NONE};
 
+  if (view_holders_start (root, &states.holders, err) < 0)
+    return -err->code;
   if (view_open (guest->fd, &states.top, err) < 0)
     return err_wrap (err, "guest %s", guest->name);
   for (size_t i = 0; i < count; i++) {

@@ -10,7 +10,8 @@
 enum state_sharing {
   STATE_PRIVATE,  /* the guest's own */
   STATE_SHARED,   /* in its tree, or in the tree of its template */
-  STATE_CONTENTS, /* its metadata is the guest's own, its contents are shared */
+  STATE_CONTENTS, /* its contents are shared, and its metadata lies apart: it is the guest's own, or
+                     it is an entry (util/metaentry.h) */
 };
 
 struct view_state {

@@ -10,7 +10,7 @@
 # and, where there is more to see than views, verify_NAME, which prints what is wrong afterwards.
 
 OPERATIONS="import import_dir clone clone_guest replace commit fold unify gc delete update
-  template_delete rename rollback"
+  template_delete rename rollback unify_contents unify_whole"
 
 # --- what the operations work on
 
@@ -293,4 +293,45 @@ command_rollback () {
   COMMAND=(vguest -q web1 rollback --yes)
   # A second one would undo the first.
   AGAIN=()
+}
+
+# --- equal in contents alone
+
+# Of web1 and web2 three files have the contents of those of other, and metadata of their own; one
+# is in a directory whose times are known. No template has those of web1 and web2.
+prepare_contents_guests () {
+  make_source "$T/source"
+  head -c 9000 /dev/urandom >"$T/source/usr/lib/one.so"
+  head -c 20000 /dev/urandom >"$T/source/usr/lib/deep/two.so"
+  vtemplate -q import small "$T/source"
+  touch -d @1600000000.5 "$T/source/usr/lib/one.so" "$T/source/usr/lib/deep/two.so" \
+    "$T/source/usr/lib/lib01.so"
+  chmod 0640 "$T/source/usr/lib/deep/two.so"
+  touch -d @1600000000.25 "$T/source/usr/lib" "$T/source/usr/lib/deep"
+  vtemplate -q import later "$T/source"
+  vguest -q other build -m clone -- -s small
+  vguest -q web1 build -m clone -- -s later
+  chmod 0600 "$T/source/usr/lib/one.so"
+  vtemplate -q import last "$T/source"
+  vguest -q web2 build -m clone -- -s last
+  vtemplate -q delete later --yes
+  vtemplate -q delete last --yes
+}
+
+prepare_unify_contents () {
+  prepare_contents_guests
+}
+
+command_unify_contents () {
+  COMMAND=(vhashify -q --contents --all)
+}
+
+prepare_unify_whole () {
+  prepare_contents_guests
+  vhashify -q --contents --all
+}
+
+# With nothing left to be made whole it ends with status 4.
+command_unify_whole () {
+  COMMAND=(vhashify -q --no-contents)
 }

@@ -4,8 +4,10 @@
 #include "layers.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/metaentry.h"
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/xattr.h>
 
 /* One inode, as the walk found it. */
 struct seen {
@@ -19,7 +21,9 @@ struct seen {
   size_t names;
   int tree; /* the tree it was found in first; -1: none yet */
   bool in_two_trees;
-  char *where; /* owned: one place */
+  bool place;       /* in store/data */
+  bool looked_into; /* for the marks of an entry */
+  char *where;      /* owned: one place */
 };
 
 struct check {
@@ -28,6 +32,10 @@ struct check {
   size_t objects;
   size_t trees;
   size_t names;
+  int store_fd;  /* borrowed */
+  char **places; /* owned; of store/data, "/ab/1…", sorted by strcmp */
+  bool *used;    /* owned; an entry was found whose contents are there */
+  size_t place_count;
   struct seen *seen; /* owned; open addressing by inode number */
   size_t seen_size;
   size_t seen_count;
@@ -87,12 +95,63 @@ static bool is_hex (const char *text, size_t len)
   return strspn (text, "0123456789abcdef") >= len;
 }
 
+/* Has the file the marks of an entry? Its place, which has a NUL at its end. */
+static bool read_marks (int dir_fd, const char *name, char *place, size_t size)
+{
+  autofree char *path = fd_proc_path (dir_fd, name);
+  unsigned char value[8];
+  static const unsigned char marks[4] = {0, 4, 0, 0};
+
+  memset (place, 0, size);
+  return lgetxattr (path, "trusted.overlay.metacopy", value, sizeof value) == sizeof marks &&
+         memcmp (value, marks, sizeof marks) == 0 &&
+         lgetxattr (path, "trusted.overlay.redirect", place, size - 1) > 0;
+}
+
+static int compare_places (const void *a, const void *b)
+{
+  return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+/* An entry has its contents in a place of its own; @ret_fd is open there, or -1. */
+static int check_marks (struct check *check, int dir_fd, const char *name, const struct stat *st,
+                        const char *where, int *ret_fd, struct err *err)
+{
+  char place[64], *key = place;
+  struct stat data;
+
+  *ret_fd = -1;
+  if (!S_ISREG (st->st_mode) || !read_marks (dir_fd, name, place, sizeof place))
+    return 0;
+  char **found = check->place_count ? bsearch (&key, check->places, check->place_count,
+                                               sizeof *check->places, compare_places)
+                                    : NULL;
+  if (!found) {
+    problem (check, "%s has its contents in %s, which is not there", where, place);
+    return 0;
+  }
+  if (check->used[found - check->places])
+    problem (check, "%s has its contents in %s, as another entry", where, place);
+  check->used[found - check->places] = true;
+  autofree char *path = xasprintf ("data%s", place);
+  *ret_fd = fd_open (check->store_fd, path, O_RDONLY, 0);
+  if (*ret_fd < 0 || fstat (*ret_fd, &data) < 0)
+    return err_errno (err, "open store/%s", path);
+  if (data.st_size != st->st_size)
+    problem (check, "%s has %jd bytes, and its contents %jd", where, (intmax_t) st->st_size,
+             (intmax_t) data.st_size);
+  if (data.st_nlink < 2)
+    problem (check, "store/%s is no object", path);
+  return 0;
+}
+
 static int check_object (struct check *check, int fan_fd, const char *fan, const char *name,
                          struct err *err)
 {
   autofree char *where = xasprintf ("store/%s/%s", fan, name);
   struct stat st;
-  char text[2][65];
+  char text[IDENTITIES][65];
+  autoclose int data_fd = -1;
 
   check->objects++;
   if (fstatat (fan_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -106,10 +165,11 @@ static int check_object (struct check *check, int fan_fd, const char *fan, const
     problem (check, "%s is of a type that cannot be an object", where);
     return 0;
   }
-  if (identities (fan_fd, name, &st, text, err) < 0)
+  if (check_marks (check, fan_fd, name, &st, where, &data_fd, err) < 0 ||
+      identities (fan_fd, name, &st, data_fd, text, err) < 0)
     return err_wrap (err, "store/%s", fan);
   bool named = false;
-  for (int i = 0; i < 2; i++)
+  for (int i = data_fd >= 0 ? 2 : 0; i < IDENTITIES; i++)
     named |= strncmp (text[i], fan, 2) == 0 && strncmp (text[i] + 2, name, 62) == 0;
   if (!named)
     problem (check, "%s is not what its name says: it would be %s", where, text[0]);
@@ -117,7 +177,57 @@ static int check_object (struct check *check, int fan_fd, const char *fan, const
   if (seen->object)
     problem (check, "%s and %s are one inode", where, seen->where);
   seen->object = true;
+  seen->looked_into = true;
   return 0;
+}
+
+/* store/data: links to objects, which are looked at with their entries. */
+static int read_places (struct check *check, struct err *err)
+{
+  autoclose int data_fd = fd_open_dir (check->store_fd, "data");
+  autodirlist struct dirlist fans = {0};
+
+  if (data_fd < 0 && errno == ENOENT)
+    return 0;
+  if (data_fd < 0 || dirread_all (data_fd, &fans, err) < 0)
+    return err_errno (err, "read store/data");
+  for (size_t i = 0; i < fans.count; i++) {
+    const char *fan = fans.items[i].name;
+    autoclose int fd = fd_open_dir (data_fd, fan);
+    autodirlist struct dirlist names = {0};
+
+    if (fd < 0 || dirread_all (fd, &names, err) < 0)
+      return err_errno (err, "read store/data/%s", fan);
+    for (size_t k = 0; k < names.count; k++) {
+      autofree char *where = xasprintf ("store/data/%s/%s", fan, names.items[k].name);
+      struct stat st;
+
+      if (fstatat (fd, names.items[k].name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_errno (err, "stat %s", where);
+      if (strcmp (fan, "new") == 0) {
+        problem (check, "%s is left over", where);
+        continue;
+      }
+      seen_put (check, &st, where)->place = true;
+      check->places = xreallocarray (check->places, check->place_count + 1, sizeof *check->places);
+      check->places[check->place_count++] = xasprintf ("/%s/%s", fan, names.items[k].name);
+    }
+  }
+  if (check->place_count)
+    qsort (check->places, check->place_count, sizeof *check->places, compare_places);
+  check->used = xcalloc (check->place_count + 1, sizeof *check->used);
+  return 0;
+}
+
+static void check_places (struct check *check)
+{
+  for (size_t i = 0; i < check->place_count; i++) {
+    if (!check->used[i])
+      problem (check, "store/data%s belongs to no entry", check->places[i]);
+    free (check->places[i]);
+  }
+  free (check->places);
+  free (check->used);
 }
 
 /* Damaged objects, which trees may still use. */
@@ -136,6 +246,15 @@ static int check_quarantine (struct check *check, int store_fd, struct err *err)
       return err_errno (err, "stat %s", where);
     if (!S_ISDIR (st.st_mode))
       seen_put (check, &st, where)->unshared = true;
+    /* What is wrong with it was told; a link that it has is its own. */
+    char place[64], *key = place;
+    char **found = S_ISREG (st.st_mode) && check->place_count &&
+                           read_marks (fd, list.items[i].name, place, sizeof place)
+                       ? bsearch (&key, check->places, check->place_count, sizeof *check->places,
+                                  compare_places)
+                       : NULL;
+    if (found)
+      check->used[found - check->places] = true;
   }
   return 0;
 }
@@ -151,7 +270,7 @@ static int check_store (struct check *check, int root_fd, struct err *err)
     const char *fan = fans.items[i].name;
     autodirlist struct dirlist names = {0};
 
-    if (strcmp (fan, "contents") == 0)
+    if (strcmp (fan, "contents") == 0 || strcmp (fan, "data") == 0)
       continue;
     if (strcmp (fan, "quarantine") == 0) {
       if (check_quarantine (check, store_fd, err) < 0)
@@ -189,6 +308,24 @@ static int check_forms (struct check *check, const struct manifest *manifest, co
   return 0;
 }
 
+/* An entry that is no object, once for each inode. */
+static int look_into (struct check *check, int layer_fd, const struct manifest_entry *entry,
+                      const char *where, struct seen *seen, struct err *err)
+{
+  autoclose int data_fd = -1;
+  const char *slash = strrchr (entry->path, '/');
+  autofree char *dir = xstrndup (entry->path, slash ? (size_t) (slash - entry->path) : 0);
+
+  if (seen->looked_into)
+    return 0;
+  seen->looked_into = true;
+  autoclose int dir_fd = fd_open_dir_beneath (layer_fd, dir);
+  if (dir_fd < 0)
+    return err_errno (err, "open the directory of %s", where);
+  return check_marks (check, dir_fd, slash ? slash + 1 : entry->path, &entry->st, where, &data_fd,
+                      err);
+}
+
 /* A tree or, with @tree -1, a private layer. */
 static int check_layer (struct check *check, int parent_fd, const char *name, const char *what,
                         int tree, int base_fd, struct err *err)
@@ -217,6 +354,8 @@ static int check_layer (struct check *check, int parent_fd, const char *name, co
       seen->private_layer = true;
       continue;
     }
+    if (look_into (check, fd, entry, where, seen, err) < 0)
+      return -err->code;
     if (seen->private_layer || seen->failed)
       problem (check, "%s lies in a tree and is shared with %s", where, seen->where);
     if (seen->tree >= 0 && seen->tree != tree)
@@ -456,11 +595,18 @@ static int run (struct check *check, const char *root, bool mounts, struct err *
 
   if (root_fd < 0)
     return err_errno (err, "open %s", root);
-  if (check_store (check, root_fd, err) < 0 || check_templates (check, root_fd, err) < 0 ||
+  autoclose int store_fd = fd_open_dir (root_fd, "store");
+  check->store_fd = store_fd;
+  metaentry_use_store (store_fd);
+  if (store_fd < 0)
+    return err_errno (err, "open store");
+  if (read_places (check, err) < 0 || check_store (check, root_fd, err) < 0 ||
+      check_templates (check, root_fd, err) < 0 ||
       check_guests (check, root_fd, "guests", err) < 0 ||
       check_guests (check, root_fd, "aside", err) < 0)
     return -err->code;
   check_empty (check, root_fd, "staging", "staging");
+  check_places (check);
   check_links (check);
   if (mounts)
     check_mounts (check, root);
@@ -472,6 +618,8 @@ int check_root (const char *root, bool mounts, FILE *out, char **ret_summary, si
 {
   struct check check = {.out = out};
   int ret = run (&check, root, mounts, err);
+
+  metaentry_forget_store (check.store_fd);
 
   for (size_t i = 0; i < check.seen_size; i++)
     free (check.seen[i].where);

@@ -7,6 +7,7 @@
 #include "layers.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/metaentry.h"
 #include <fcntl.h>
 
 /* Each line of @text with @unit in front. */
@@ -111,8 +112,10 @@ static int print_views (const char *root, struct err *err)
 {
   autoclose int root_fd = open (root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-  if (root_fd < 0)
+  autoclose int store_fd = root_fd < 0 ? -1 : fd_open_dir (root_fd, "store");
+  if (root_fd < 0 || store_fd < 0)
     return err_errno (err, "open %s", root);
+  metaentry_use_store (store_fd);
   if (print_guests (root_fd, root, err) < 0)
     return -err->code;
   return print_templates (root_fd, root, err);

@@ -15,7 +15,7 @@ static void add_u64 (EVP_MD_CTX *ctx, uint64_t value)
 }
 
 static int hash_contents (EVP_MD_CTX *ctx, int dir_fd, const char *name, const struct stat *st,
-                          unsigned char *ret_digest, struct err *err)
+                          int data_fd, unsigned char *ret_digest, struct err *err)
 {
   static char buffer[128 << 10];
   ssize_t n;
@@ -30,7 +30,8 @@ static int hash_contents (EVP_MD_CTX *ctx, int dir_fd, const char *name, const s
       return err_errno (err, "read the symlink %s", name);
     EVP_DigestUpdate (ctx, buffer, (size_t) n);
   } else {
-    autoclose int fd = fd_open (dir_fd, name, O_RDONLY, 0);
+    autoclose int fd =
+        data_fd >= 0 ? fcntl (data_fd, F_DUPFD_CLOEXEC, 3) : fd_open (dir_fd, name, O_RDONLY, 0);
 
     if (fd < 0)
       return err_errno (err, "open %s", name);
@@ -43,8 +44,8 @@ static int hash_contents (EVP_MD_CTX *ctx, int dir_fd, const char *name, const s
   return 0;
 }
 
-int identities (int dir_fd, const char *name, const struct stat *st, char text[2][65],
-                struct err *err)
+int identities (int dir_fd, const char *name, const struct stat *st, int data_fd,
+                char text[IDENTITIES][65], struct err *err)
 {
   unsigned char contents[DIGEST_SIZE], digest[EVP_MAX_MD_SIZE];
   autoxattrs struct xattrs xattrs = {0};
@@ -54,16 +55,18 @@ int identities (int dir_fd, const char *name, const struct stat *st, char text[2
 
   if (!ctx)
     err_out_of_memory ();
-  if (hash_contents (ctx, dir_fd, name, st, contents, err) < 0 ||
+  if (hash_contents (ctx, dir_fd, name, st, data_fd, contents, err) < 0 ||
       xattrs_read (-1, dir_fd, name, /* with_overlay= */ false, &xattrs, err) < 0) {
     EVP_MD_CTX_free (ctx);
     return -err->code;
   }
-  for (int any_mtime = 0; any_mtime < 2; any_mtime++) {
+  for (int flags = 0; flags < IDENTITIES; flags++) {
+    bool any_mtime = flags & 1;
+
     EVP_DigestInit_ex (ctx, EVP_sha256 (), NULL);
     EVP_DigestUpdate (ctx, "vgobj", 5);
     add_u64 (ctx, 1);
-    add_u64 (ctx, (uint64_t) any_mtime);
+    add_u64 (ctx, (uint64_t) flags);
     add_u64 (ctx, st->st_mode & S_IFMT);
     add_u64 (ctx, st->st_mode & 07777);
     add_u64 (ctx, st->st_uid);
@@ -82,7 +85,7 @@ int identities (int dir_fd, const char *name, const struct stat *st, char text[2
     EVP_DigestUpdate (ctx, contents, sizeof contents);
     EVP_DigestFinal_ex (ctx, digest, NULL);
     for (int i = 0; i < DIGEST_SIZE; i++)
-      snprintf (text[any_mtime] + 2 * i, 3, "%02x", digest[i]);
+      snprintf (text[flags] + 2 * i, 3, "%02x", digest[i]);
   }
   EVP_MD_CTX_free (ctx);
   return 0;

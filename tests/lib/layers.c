@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "layers.h"
 #include "util/fd.h"
+#include "util/metaentry.h"
 #include "util/strbuf.h"
 #include <sched.h>
 #include <sys/mount.h>
@@ -12,7 +13,9 @@ int layers_own_namespace (struct err *err)
   return 0;
 }
 
-int layers_view (const int *layer_fds, size_t count, struct manifest *ret_manifest, struct err *err)
+/* @data_fd is a data-only layer, or -1. */
+static int view (const int *layer_fds, size_t count, int data_fd, struct manifest *ret_manifest,
+                 struct err *err)
 {
   autostrbuf struct strbuf options = STRBUF_INIT (4095);
   char target[] = "/tmp/vg-view-XXXXXX";
@@ -20,6 +23,8 @@ int layers_view (const int *layer_fds, size_t count, struct manifest *ret_manife
   strbuf_adds (&options, "lowerdir=");
   for (size_t i = 0; i < count; i++)
     strbuf_addf (&options, "%s/proc/self/fd/%d", i ? ":" : "", layer_fds[i]);
+  if (data_fd >= 0)
+    strbuf_addf (&options, "::/proc/self/fd/%d", data_fd);
   strbuf_adds (&options, ",index=off,nfs_export=off,metacopy=on,redirect_dir=on,xino=auto");
   if (!mkdtemp (target))
     return err_errno (err, "make the directory %s", target);
@@ -39,6 +44,11 @@ int layers_view (const int *layer_fds, size_t count, struct manifest *ret_manife
   return ret;
 }
 
+int layers_view (const int *layer_fds, size_t count, struct manifest *ret_manifest, struct err *err)
+{
+  return view (layer_fds, count, -1, ret_manifest, err);
+}
+
 /* -1 without an error when the guest is not thin. */
 static int open_base (int guest_fd, struct err *err)
 {
@@ -54,6 +64,7 @@ int layers_guest_view (int guest_fd, int over_fd, struct manifest *ret_manifest,
   autoclose int private_fd = fd_open_dir (guest_fd, "private");
   autoclose int tree_fd = fd_open_dir (guest_fd, "tree");
   autoclose int base_fd = open_base (guest_fd, err);
+  autoclose int data_fd = fd_open_dir (guest_fd, "../../store/" METAENTRY_DATA);
   int layers[4];
   size_t count = 0;
 
@@ -67,7 +78,7 @@ int layers_guest_view (int guest_fd, int over_fd, struct manifest *ret_manifest,
   layers[count++] = tree_fd;
   if (base_fd >= 0)
     layers[count++] = base_fd;
-  return layers_view (layers, count, ret_manifest, err);
+  return view (layers, count, data_fd, ret_manifest, err);
 }
 
 int layers_base (int guest_fd, struct manifest *ret_manifest, struct err *err)

@@ -2,6 +2,7 @@
 #include "manifest.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/metaentry.h"
 #include "util/strbuf.h"
 #include "util/xattr.h"
 #include <openssl/evp.h>
@@ -52,9 +53,11 @@ static int add_contents (struct strbuf *sb, int dir_fd, const char *name, off_t 
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned len = 0;
   off_t total = 0;
+  struct stat st;
   ssize_t n;
 
-  if (fd < 0)
+  /* In a view, which is a mount, no file is an entry. */
+  if (fd < 0 || fstat (fd, &st) < 0 || metaentry_follow (&fd, &st) < 0)
     return err_errno (err, "open %s", name);
   EVP_MD_CTX *ctx = EVP_MD_CTX_new ();
   if (!ctx || !EVP_DigestInit_ex (ctx, EVP_sha256 (), NULL))
@@ -131,7 +134,10 @@ static int describe (int dir_fd, const char *name, const struct stat *st, char *
   }
   if (xattrs_read (-1, dir_fd, name, /* with_overlay= */ true, &xattrs, err) < 0)
     return -err->code;
+  bool is_entry = metaentry_is_marked (&xattrs);
   for (size_t i = 0; i < xattrs.count; i++) {
+    if (is_entry && metaentry_has_attribute (xattrs.items[i].name))
+      continue;
     strbuf_adds (&sb, " ");
     add_printable (&sb, xattrs.items[i].name, strlen (xattrs.items[i].name));
     strbuf_adds (&sb, "=");
