@@ -15,7 +15,7 @@ struct entries_place {
   size_t index;              /* among fsck's */
   struct fsck_change change; /* owned */
   struct policy policy;      /* owned */
-  struct u64table inodes;    /* owned: of its tree, its undo layers, and its base */
+  struct u64set inodes;      /* owned: of its tree, its undo layers, and its base */
 };
 
 struct entries_run {

@@ -61,7 +61,8 @@ int entries_run_start (struct entries_run *run, struct err *err)
 
   fsck->root = run->root;
   /* What was known of the store may have changed while we waited. */
-  u64table_release (&store->inodes);
+  u64set_release (&store->inodes);
+  u64set_release (&store->hashed);
   store->inodes_loaded = false;
   if (fsck_lock_root (fsck, LOCK_EXCLUSIVE, err) < 0 || fsck_find_places (fsck, err) < 0 ||
       fsck_recover (fsck, err) < 0 || entries_sweep (run->root->store, err) < 0 ||
@@ -80,7 +81,7 @@ void entries_run_end (struct entries_run *run)
   for (size_t i = 0; i < run->place_count; i++) {
     fsck_change_close (&run->places[i].change);
     policy_release (&run->places[i].policy);
-    u64table_release (&run->places[i].inodes);
+    u64set_release (&run->places[i].inodes);
   }
   free (run->places);
   run->places = NULL;
@@ -165,7 +166,7 @@ int entries_note_inodes (struct entries_place *place, int fd, struct err *err)
   dirread_start (fd, &dirread);
   while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
     if (entry.type != DT_DIR) {
-      u64table_put (&place->inodes, entry.ino, NULL);
+      u64set_add (&place->inodes, entry.ino);
       continue;
     }
     autoclose int child = fd_open_dir (fd, entry.name);

@@ -22,8 +22,8 @@ static bool is_taken (void *data, uint64_t ino)
   const struct asking *asking = data;
 
   for (size_t i = 0; i < asking->run->place_count; i++)
-    if (u64table_has (&asking->run->places[i].inodes, asking->object->ino) &&
-        u64table_has (&asking->run->places[i].inodes, ino))
+    if (u64set_has (&asking->run->places[i].inodes, asking->object->ino) &&
+        u64set_has (&asking->run->places[i].inodes, ino))
       return true;
   return false;
 }
@@ -38,8 +38,8 @@ static bool is_equal (void *data, uint64_t ino)
 static void note_taken (struct entries_run *run, uint64_t ino, uint64_t entry_ino)
 {
   for (size_t i = 0; i < run->place_count; i++)
-    if (u64table_has (&run->places[i].inodes, ino))
-      u64table_put (&run->places[i].inodes, entry_ino, NULL);
+    if (u64set_has (&run->places[i].inodes, ino))
+      u64set_add (&run->places[i].inodes, entry_ino);
 }
 
 /* Makes the entry of one file. What is not equal to it, for whatever reason, is not taken. */
@@ -120,7 +120,7 @@ static int make_links (struct entries_run *run, struct entries_place *place,
     char name[SLOT_NAME_SIZE], link[GROUP_NAME_SIZE];
     struct stat st;
 
-    if (!object->entry_ino || !u64table_has (&place->inodes, object->ino))
+    if (!object->entry_ino || !u64set_has (&place->inodes, object->ino))
       continue;
     int fan = store_fan (store, &object->entry_id, err);
     if (fan < 0 || group_name (place->change.temp_fd, object->ino, link, err) < 0)

@@ -241,11 +241,11 @@ static int take_made (struct wholes *wholes, struct entries_place *place, uint64
   if (fstatat (wholes->staging.fd, made, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_errno (err, "look for a whole file");
   /* Partners of names in its base go where those went. */
-  if (!partners && (u64table_has (&place->inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX))
+  if (!partners && (u64set_has (&place->inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX))
     return 0;
   if (linkat (wholes->staging.fd, made, place->change.temp_fd, link, 0) < 0)
     return err_errno (err, "link a whole file");
-  u64table_put (&place->inodes, st.st_ino, NULL);
+  u64set_add (&place->inodes, st.st_ino);
   return 1;
 }
 

@@ -75,7 +75,7 @@ static int visit_undone (struct walk *walk, int dir_fd, const struct dirread_ent
   struct stat st;
 
   if (!fsck->entries.count || entry->type != DT_REG ||
-      u64table_has (&fsck->root->store->inodes, entry->ino))
+      u64set_has (&fsck->root->store->inodes, entry->ino))
     return 0;
   if (fstatat (dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : err_errno (err, "stat %s", entry->name);
