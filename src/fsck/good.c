@@ -315,6 +315,9 @@ static int fill_slot (struct good *good, const struct digest *id, int fan, const
     if (same <= 0)
       return same;
   }
+  /* Its name promises what is in it, also behind a loss of power. */
+  if (fd_sync_fs (staging, err) < 0)
+    return -err->code;
   if (renameat (staging, made, fan, name) < 0)
     return err_errno (err, "publish a copy as store/%02x/%s", id->bytes[0], name);
   if (fstatat (fan, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -50,7 +50,7 @@ timed () {
   done
   [ "$(grep -c running "$T/output")" = "$COUNT" ]
   echo "# vguest-stat of $COUNT guests: $best ms" >&3
-  [ "$best" -lt 200 ]
+  [ "$best" -lt "$(stat_limit)" ]
 
   timed vexec --all -- true
   echo "# vexec --all -- true: $took ms" >&3

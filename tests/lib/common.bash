@@ -55,16 +55,17 @@ common_setup () {
 
 common_teardown () {
   [ -n "${T:-}" ] || return 0
+  local ids id
   end_guests
+  # Of each root that the test made.
+  ids=$(find "$T" -maxdepth 4 -name root.json -exec sed -n 's/.*"id": *"\([0-9a-f]\{8,\}\)".*/\1/p' {} +)
   unmount_below "$T"
-  if [ -e "$VGUEST_ROOT/root.json" ]; then
-    local id
-    id=$(sed -n 's/.*"id": *"\([0-9a-f]*\)".*/\1/p' "$VGUEST_ROOT/root.json")
-    if [ -n "$id" ] && [ -d "/run/vguest/@$id" ]; then
+  for id in $ids; do
+    if [ -d "/run/vguest/@$id" ]; then
       unmount_below "/run/vguest/@$id"
       rm -rf --one-file-system "/run/vguest/@$id"
     fi
-  fi
+  done
   rm -rf --one-file-system "$T"
 }
 

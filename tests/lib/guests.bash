@@ -92,6 +92,12 @@ wait_for () {
   return 1
 }
 
+# The milliseconds that vguest-stat may take for 50 guests that run. Under sanitizers everything takes
+# several times as long.
+stat_limit () {
+  if grep -q __asan_init "$VGUEST_BIN_DIR/vguest"; then echo 1000; else echo 200; fi
+}
+
 # need_tar KIND: a Debian 12 made by mmdebstrap once for all tests of a run; its path is in $tar.
 # Skips without a mirror.
 #
