@@ -383,7 +383,7 @@ int store_clone_full (struct share *share, int from_dir, const char *from, int d
 
   if (fstatat (from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", from);
-  snprintf (partner, sizeof partner, "clone-%" PRIu64, (uint64_t) st.st_ino);
+  snprintf (partner, sizeof partner, STORE_PARTNER "%" PRIu64, (uint64_t) st.st_ino);
   if (linkat (share->temp_fd, partner, dir_fd, name, 0) == 0)
     return 0;
   if (errno != ENOENT)

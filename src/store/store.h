@@ -154,6 +154,10 @@ int store_share (struct share *share, const struct share_file *file,
 int store_join (struct share *share, int from_dir, const char *from, int dir_fd, const char *name,
                 struct err *err);
 
+/* Before the inode number in the name of a link in a clone's temporary directory: what stands for
+ * that inode of the source in the clone. */
+#define STORE_PARTNER "clone-"
+
 /* Links the file @from of another tree as the new name @name of a tree that is being cloned, after
  * linkat itself said EMLINK: the inode is full, so an equal one is taken from a slot that is not,
  * or made. share->inodes must hold the inodes of the source. Hard-link partners in the source

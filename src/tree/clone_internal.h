@@ -13,7 +13,8 @@ struct clone_place {
   struct clone_target *target; /* borrowed */
 
   /* clone_tree: */
-  struct u64table full; /* owned: inodes of the source that had no room for another link */
+  struct u64table full; /* owned: inodes of the source that could not be linked once more */
+  bool noted;           /* the share has the inodes of the source */
 
   /* clone_copy_tree: */
   int partners_fd; /* owned; temporary links to copies with partners, named by the inode number */

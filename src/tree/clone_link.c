@@ -34,7 +34,7 @@ static int place_full (struct cloner *cloner, struct clone_place *place, int fro
   int ret = 0;
 
   pthread_mutex_lock (&cloner->full_mutex);
-  if (!place->full.count) {
+  if (!place->noted) {
     const int layers[] = {cloner->from_fd, cloner->beside_fd};
 
     for (size_t i = 0; ret == 0 && i < 2 && layers[i] >= 0; i++) {
@@ -43,6 +43,7 @@ static int place_full (struct cloner *cloner, struct clone_place *place, int fro
 
       ret = dirwalk_run (&walk, err);
     }
+    place->noted = ret == 0;
   }
   if (ret == 0) {
     u64table_add (&place->full, entry->ino);
@@ -59,35 +60,57 @@ static int link_name (int from_dir, const char *from, int to_dir, const char *to
   return 0;
 }
 
-/* Links cannot be made from there to here: a copy, to which the other names of the inode are
- * linked, by way of one in the temporary directory. */
+/* A copy has the name @name in the directory of temporary links: other names of the inode that were
+ * linked all the same, or are in the other layer of a thin guest, join it. */
+static int note_apart (struct cloner *cloner, struct clone_place *place, uint64_t ino, int to_dir,
+                       const char *name, const char *partner, bool same_device, struct err *err)
+{
+  int temp_fd = place->target->share->temp_fd;
+
+  if (linkat (to_dir, name, temp_fd, partner, 0) < 0) {
+    if (errno == EPERM || errno == EOPNOTSUPP)
+      return 0; /* no links at all here: what was a partner cannot be one */
+    if (errno != EEXIST)
+      return err_errno (err, "link %s", partner);
+    /* Another thread had another name of it. */
+    if (unlinkat (to_dir, name, 0) < 0)
+      return err_errno (err, "remove %s", name);
+    return link_name (temp_fd, partner, to_dir, name, err);
+  }
+  if (!same_device)
+    return 0; /* nothing was linked, and the number is another inode's there */
+  pthread_mutex_lock (&cloner->full_mutex);
+  u64table_add (&place->full, ino);
+  pthread_mutex_unlock (&cloner->full_mutex);
+  return 0;
+}
+
+/* A link was refused: a copy, to which the other names of the inode are linked, by way of one in
+ * the temporary directory. */
 static int place_apart (struct cloner *cloner, struct clone_place *place, int from_dir,
                         const struct dirread_entry *entry, int to_dir, struct err *err)
 {
   int temp_fd = place->target->share->temp_fd;
   char partner[40];
-  struct stat st;
+  struct stat st, top;
 
   pthread_mutex_lock (&cloner->mutex);
   place->target->counts.copied++;
   pthread_mutex_unlock (&cloner->mutex);
-  snprintf (partner, sizeof partner, "copy-%" PRIu64, entry->ino);
-  if (linkat (temp_fd, partner, to_dir, entry->name, 0) == 0)
-    return 0;
   if (fstatat (from_dir, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return err_errno (err, "stat %s", entry->name);
+  if (fstat (to_dir, &top) < 0)
+    return err_errno (err, "stat a directory");
+  bool same_device = st.st_dev == top.st_dev;
+  snprintf (partner, sizeof partner, "%s%" PRIu64, same_device ? STORE_PARTNER : "copy-",
+            entry->ino);
+  if (linkat (temp_fd, partner, to_dir, entry->name, 0) == 0)
+    return 0;
   if (copy_inode (from_dir, entry->name, &st, -1, NULL, to_dir, entry->name, err) < 0)
     return -err->code;
-  if (st.st_nlink < 2 || linkat (to_dir, entry->name, temp_fd, partner, 0) == 0)
+  if (st.st_nlink < 2)
     return 0;
-  if (errno == EPERM || errno == EOPNOTSUPP)
-    return 0; /* no links at all here: what was a partner cannot be one */
-  if (errno != EEXIST)
-    return err_errno (err, "link %s", partner);
-  /* Another thread had another name of it. */
-  if (unlinkat (to_dir, entry->name, 0) < 0)
-    return err_errno (err, "remove %s", entry->name);
-  return link_name (temp_fd, partner, to_dir, entry->name, err);
+  return note_apart (cloner, place, entry->ino, to_dir, entry->name, partner, same_device, err);
 }
 
 static int place_link (struct cloner *cloner, struct clone_place *place, int from_dir,

@@ -6,8 +6,6 @@
 #include <fnmatch.h>
 #include <inttypes.h>
 
-#define FULL_PREFIX "clone-" /* of store_clone_full's links */
-
 /* One pass over a tree. */
 struct pass {
   struct clone_counts counts;
@@ -25,15 +23,15 @@ static int read_full (const struct share *share, struct u64table *full, struct e
   if (dirread_all (share->temp_fd, &list, err) < 0)
     return err_wrap (err, "temporary links");
   for (size_t i = 0; i < list.count; i++)
-    if (strncmp (list.items[i].name, FULL_PREFIX, strlen (FULL_PREFIX)) == 0)
-      u64table_put (full, strtoull (list.items[i].name + strlen (FULL_PREFIX), NULL, 10), NULL);
+    if (strncmp (list.items[i].name, STORE_PARTNER, strlen (STORE_PARTNER)) == 0)
+      u64table_put (full, strtoull (list.items[i].name + strlen (STORE_PARTNER), NULL, 10), NULL);
   return 0;
 }
 
 static int replace_full (struct pass *pass, int fd, const struct dirread_entry *entry,
                          struct err *err)
 {
-  autofree char *link = xasprintf (FULL_PREFIX "%" PRIu64, entry->ino);
+  autofree char *link = xasprintf (STORE_PARTNER "%" PRIu64, entry->ino);
   struct stat st;
 
   if (fstat (fd, &st) < 0)
@@ -113,8 +111,7 @@ static int check_partners (const struct lower *lower, struct share *share, struc
     return -err->code;
   return pass.found
              ? err_code (err, EMLINK,
-                         "a file that the base has as well has no room for another link: make a "
-                         "full clone")
+                         "a file that the base has as well takes no other link: make a full clone")
              : 0;
 }
 
