@@ -46,9 +46,8 @@ static int note_file (struct walk *walk, int dir_fd, const struct dirread_entry 
   const struct rules *rules = &walk->place->policy.rules;
   struct stat st;
 
-  if (!u64set_add (
-          &walk->place->inodes,
-          entry->ino)) { /* hard-link partners, or a name of its base or of an undo layer */
+  /* Hard-link partners, or a name of its base or of an undo layer? */
+  if (!u64set_add (&walk->place->inodes, entry->ino)) {
     *u64table_put (&walk->finding->uses, entry->ino, NULL) |= ENTRIES_USE_BAD;
     return 0;
   }

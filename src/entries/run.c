@@ -5,6 +5,7 @@
 #include "util/dirread.h"
 #include "util/dirwalk.h"
 #include "util/fd.h"
+#include "util/inodes.h"
 #include "util/interrupt.h"
 
 void entries_report_release (struct entries_report *report)
@@ -57,14 +58,9 @@ int entries_look_start (struct entries_run *run, struct err *err)
 int entries_run_start (struct entries_run *run, struct err *err)
 {
   struct fsck *fsck = &run->fsck;
-  struct store *store = run->root->store;
 
   fsck->root = run->root;
-  /* What was known of the store may have changed while we waited. */
-  u64set_release (&store->inodes);
-  u64set_release (&store->hashed);
-  store->inodes_loaded = false;
-  if (fsck_lock_root (fsck, LOCK_EXCLUSIVE, err) < 0 || fsck_find_places (fsck, err) < 0 ||
+  if (fsck_lock_alone (fsck, err) < 0 || fsck_find_places (fsck, err) < 0 ||
       fsck_recover (fsck, err) < 0 || entries_sweep (run->root->store, err) < 0 ||
       read_states (fsck, err) < 0)
     return -err->code;
@@ -92,8 +88,7 @@ void entries_run_end (struct entries_run *run)
 static int look_at_guest (struct fsck *fsck, size_t index, struct fsck_change *ret_change,
                           struct err *err)
 {
-  const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = LOCK_SHARED, .no_wait = true};
-  const struct fsck_place *place = &fsck->places[index];
+  struct fsck_place *place = &fsck->places[index];
   autofsckchange struct fsck_change change = FSCK_CHANGE_NONE;
 
   change.place = place;
@@ -104,19 +99,9 @@ static int look_at_guest (struct fsck *fsck, size_t index, struct fsck_change *r
   }
   if (change.fd < 0)
     return change.fd;
-  struct guest guest = {.name = place->name, .fd = change.fd, .lock_fd = -1};
-  if (lock_acquire (change.fd, "lock", &how, place->path, &change.lock_fd, err) < 0) {
-    if (err->code != ERR_LOCKED)
-      return -err->code;
-    err_release (err);
-    return 0;
-  }
-  const char *state = guest_state_name (fsck->root, &guest, err);
-  int ran = state ? guest_has_run (&guest, err) : -1;
-  if (ran)
-    return ran < 0 ? -err->code : 0;
-  if (strcmp (state, "stopped") != 0)
-    return 0;
+  int locked = fsck_change_lock (fsck, place, LOCK_SHARED, &change, err);
+  if (locked <= 0)
+    return locked;
   change.tree_fd = fd_open_dir (change.fd, "tree");
   if (change.tree_fd < 0)
     return err_errno (err, "open tree");
@@ -157,25 +142,9 @@ int entries_look_place (struct entries_run *run, size_t index, struct err *err)
 
 int entries_note_inodes (struct entries_place *place, int fd, struct err *err)
 {
-  autodirread struct dirread dirread = {0};
-  struct dirread_entry entry;
-  int ret;
-
   if (interrupt_check (err) < 0)
     return -err->code;
-  dirread_start (fd, &dirread);
-  while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
-    if (entry.type != DT_DIR) {
-      u64set_add (&place->inodes, entry.ino);
-      continue;
-    }
-    autoclose int child = fd_open_dir (fd, entry.name);
-    if (child < 0)
-      return err_errno (err, "open the directory %s", entry.name);
-    if (entries_note_inodes (place, child, err) < 0)
-      return err_wrap (err, "%s", entry.name);
-  }
-  return ret;
+  return inodes_note (fd, &place->inodes, err);
 }
 
 struct noting {

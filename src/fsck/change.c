@@ -35,6 +35,28 @@ static int open_temp (struct fsck_change *change, struct err *err)
   return change->temp_fd < 0 ? err_errno (err, "make a directory for temporary links") : 0;
 }
 
+int fsck_change_lock (struct fsck *fsck, struct fsck_place *place, enum lock_mode mode,
+                      struct fsck_change *change, struct err *err)
+{
+  const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = mode, .no_wait = true};
+  struct guest guest = {.name = place->name, .fd = change->fd, .lock_fd = -1};
+
+  if (lock_acquire (change->fd, "lock", &how, place->path, &change->lock_fd, err) < 0) {
+    if (err->code != ERR_LOCKED)
+      return -err->code;
+    err_release (err);
+    return 0;
+  }
+  const char *state = guest_state_name (fsck->root, &guest, err);
+  if (!state)
+    return -err->code;
+  place->state = state;
+  if (strcmp (state, "stopped") != 0)
+    return 0;
+  int ran = guest_has_run (&guest, err);
+  return ran < 0 ? ran : !ran;
+}
+
 int fsck_change_open (struct fsck *fsck, size_t index, struct fsck_change *ret_change,
                       struct err *err)
 {
@@ -47,26 +69,11 @@ int fsck_change_open (struct fsck *fsck, size_t index, struct fsck_change *ret_c
   change.fd = fsck_open_place (fsck, place, err);
   if (change.fd < 0)
     return change.fd;
-  if (place->kind != FSCK_TEMPLATE) {
-    const struct lock_how how = {.rank = LOCK_RANK_GUEST, .mode = LOCK_EXCLUSIVE, .no_wait = true};
-    struct guest guest = {.name = place->name, .fd = change.fd, .lock_fd = -1};
-
-    if (lock_acquire (change.fd, "lock", &how, place->path, &change.lock_fd, err) < 0) {
-      if (err->code != ERR_LOCKED)
-        return -err->code;
-      err_release (err);
-      return 0;
-    }
-    const char *state = guest_state_name (fsck->root, &guest, err);
-    if (!state)
-      return -err->code;
-    place->state = state;
-    if (strcmp (state, "stopped") != 0)
-      return 0;
-    int ran = guest_has_run (&guest, err);
-    if (ran)
-      return ran < 0 ? ran : 0;
-  }
+  int locked = place->kind == FSCK_TEMPLATE
+                   ? 1
+                   : fsck_change_lock (fsck, place, LOCK_EXCLUSIVE, &change, err);
+  if (locked <= 0)
+    return locked;
   change.tree_fd = fd_open_dir (change.fd, "tree");
   if (change.tree_fd < 0)
     return err_errno (err, "open tree");

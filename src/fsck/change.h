@@ -23,6 +23,11 @@ struct fsck_change {
 int fsck_change_open (struct fsck *fsck, size_t place, struct fsck_change *ret_change,
                       struct err *err);
 void fsck_change_close (struct fsck_change *change);
+
+/* Takes the lock of the guest @place, which is open in @change, into it. Returns 1; 0 when it is in
+ * use, or was not closed behind a run. */
+int fsck_change_lock (struct fsck *fsck, struct fsck_place *place, enum lock_mode mode,
+                      struct fsck_change *change, struct err *err);
 #define autofsckchange __attribute__ ((cleanup (fsck_change_close)))
 
 /* Does a thin guest lie over the generation that is in use? None is started while we have the root

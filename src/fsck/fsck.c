@@ -267,15 +267,11 @@ int fsck_lock_root (struct fsck *fsck, enum lock_mode mode, struct err *err)
   return lock_acquire (root->fd, "lock", &how, root->path, &root->lock_fd, err);
 }
 
-/* With the lock all is as it will be while we look. */
-static int prepare_repair (struct fsck *fsck, struct err *err)
+int fsck_lock_alone (struct fsck *fsck, struct err *err)
 {
-  struct store *store = fsck->root->store;
-
   if (fsck_lock_root (fsck, LOCK_EXCLUSIVE, err) < 0)
     return -err->code;
-  u64set_release (&store->inodes);
-  store->inodes_loaded = false;
+  store_forget (fsck->root->store);
   return 0;
 }
 
@@ -308,7 +304,7 @@ static int run (struct fsck *fsck, struct err *err)
     cleanup_close (&collect_lock);
     collect_lock = -1;
   }
-  if ((repair && prepare_repair (fsck, err) < 0) || fsck_find_places (fsck, err) < 0 ||
+  if ((repair && fsck_lock_alone (fsck, err) < 0) || fsck_find_places (fsck, err) < 0 ||
       (repair && fsck_recover (fsck, err) < 0) || add_quarantined (fsck, err) < 0 ||
       fsck_load_entries (fsck, err) < 0 || fsck_walk (fsck, err) < 0 ||
       fsck_check_staging (fsck, err) < 0)

@@ -326,7 +326,7 @@ static int fill_slot (struct good *good, const struct digest *id, int fan, const
   return 1;
 }
 
-int good_link (struct good *good, const struct fsck_object *object, struct u64table *inodes,
+int good_link (struct good *good, const struct fsck_object *object, struct u64set *inodes,
                uint64_t wanted, int temp_fd, const char *link, uint64_t *ret_ino, struct err *err)
 {
   struct store *store = good->fsck->root->store;
@@ -353,7 +353,7 @@ int good_link (struct good *good, const struct fsck_object *object, struct u64ta
     if (has <= 0)
       return has;
     if (wanted ? st.st_ino != wanted
-               : u64table_has (inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
+               : u64set_has (inodes, st.st_ino) || st.st_nlink >= STORE_LINKS_MAX)
       continue;
     if (store_is_object (store->hasher, fan, name, id, err) <= 0) {
       err_release (err);
@@ -361,7 +361,7 @@ int good_link (struct good *good, const struct fsck_object *object, struct u64ta
     }
     if (linkat (fan, name, temp_fd, link, 0) < 0)
       return err_errno (err, "link store/%02x/%s", id->bytes[0], name);
-    u64table_put (inodes, st.st_ino, NULL);
+    u64set_add (inodes, st.st_ino);
     *ret_ino = st.st_ino;
     return 1;
   }

@@ -62,7 +62,7 @@ int good_find (struct good *good, struct err *err);
 /* Makes @link in @temp_fd a link to an inode that is @object as its name says: @wanted, or one that
  * is not in @inodes, and puts it there. Returns 1, and the inode in @ret_ino; 0 when there is none.
  */
-int good_link (struct good *good, const struct fsck_object *object, struct u64table *inodes,
+int good_link (struct good *good, const struct fsck_object *object, struct u64set *inodes,
                uint64_t wanted, int temp_fd, const char *link, uint64_t *ret_ino, struct err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "unify/unify.h"
 #include "util/dirread.h"
 #include "util/fd.h"
+#include "util/inodes.h"
 #include "util/interrupt.h"
 #include "util/progress.h"
 
@@ -103,13 +104,13 @@ struct mending {
   struct mended *mended; /* borrowed; one for each place */
   size_t place;
   struct fsck_change change; /* owned: of the place */
-  struct u64table inodes;    /* owned: that are in use there */
+  struct u64set inodes;      /* owned: that are in use there */
 };
 
 static void mending_release (struct mending *mending)
 {
   fsck_change_close (&mending->change);
-  u64table_release (&mending->inodes);
+  u64set_release (&mending->inodes);
 }
 #define automending __attribute__ ((cleanup (mending_release)))
 
@@ -128,30 +129,11 @@ static bool is_used (const struct mending *mending, const struct fsck_object *ob
   return false;
 }
 
-static int note_inodes (struct mending *mending, int fd, struct err *err)
-{
-  autodirread struct dirread dirread = {0};
-  struct dirread_entry entry;
-  int ret;
-
-  dirread_start (fd, &dirread);
-  while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
-    if (entry.type != DT_DIR) {
-      u64table_put (&mending->inodes, entry.ino, NULL);
-      continue;
-    }
-    autoclose int child = fd_open_dir (fd, entry.name);
-    if (child < 0)
-      return err_errno (err, "open the directory %s", entry.name);
-    if (note_inodes (mending, child, err) < 0)
-      return -err->code;
-  }
-  return ret;
-}
-
 static int note_dir (void *data, const char *layer, int fd, struct err *err)
 {
-  return note_inodes (data, fd, err) < 0 ? err_wrap (err, "%s", layer) : 0;
+  struct mending *mending = data;
+
+  return inodes_note (fd, &mending->inodes, err) < 0 ? err_wrap (err, "%s", layer) : 0;
 }
 
 /* What the base of a thin guest uses, the guest uses. */

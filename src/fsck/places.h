@@ -23,4 +23,8 @@ int fsck_recover (struct fsck *fsck, struct err *err);
 /* Takes the root lock anew in @mode. */
 int fsck_lock_root (struct fsck *fsck, enum lock_mode mode, struct err *err);
 
+/* Takes it exclusively, for changes: what was known of the store is forgotten, as it may have
+ * changed while we waited; now all is as it will be while we look. */
+int fsck_lock_alone (struct fsck *fsck, struct err *err);
+
 #endif

@@ -217,6 +217,13 @@ static int load_inodes (struct store *store, struct err *err)
   return ret;
 }
 
+void store_forget (struct store *store)
+{
+  u64set_release (&store->inodes);
+  u64set_release (&store->hashed);
+  store->inodes_loaded = false;
+}
+
 const struct u64set *store_lock_inodes (struct store *store, struct err *err)
 {
   if (load_inodes (store, err) < 0)

@@ -93,6 +93,9 @@ int store_publish (struct store *store, const struct digest *id, int dir_fd, con
  * negative. */
 int store_has_inode (struct store *store, uint64_t ino, struct err *err);
 
+/* Forgets what is known of inodes: others may have changed the store. Before there are threads. */
+void store_forget (struct store *store);
+
 /* The same for many: the set of inode numbers, which nobody changes until store_unlock_inodes.
  * NULL on errors. */
 const struct u64set *store_lock_inodes (struct store *store, struct err *err);

@@ -4,27 +4,12 @@
 #include "layer.h"
 #include "util/copy.h"
 #include "util/dirwalk.h"
+#include "util/inodes.h"
 #include <inttypes.h>
 
 enum {
   THREADS_MAX = 4, /* more only wait for one another */
 };
-
-static int note_inodes (void *data, struct dirwalk_turn *turn, struct err *err)
-{
-  autodirread struct dirread dirread = {0};
-  struct dirread_entry entry;
-  int ret;
-
-  dirread_start (turn->fd, &dirread);
-  while ((ret = dirread_next (&dirread, &entry, err)) > 0) {
-    if (entry.type == DT_DIR)
-      dirwalk_enter (turn, entry.name, NULL);
-    else
-      u64set_add (data, entry.ino);
-  }
-  return ret;
-}
 
 /* The inode of the source has as many links as the file system allows. */
 static int place_full (struct cloner *cloner, struct clone_place *place, int from_dir,
@@ -37,12 +22,8 @@ static int place_full (struct cloner *cloner, struct clone_place *place, int fro
   if (!place->noted) {
     const int layers[] = {cloner->from_fd, cloner->beside_fd};
 
-    for (size_t i = 0; ret == 0 && i < 2 && layers[i] >= 0; i++) {
-      struct dirwalk walk = {
-          .top_fd = layers[i], .threads = 1, .visit = note_inodes, .data = share->inodes};
-
-      ret = dirwalk_run (&walk, err);
-    }
+    for (size_t i = 0; ret == 0 && i < 2 && layers[i] >= 0; i++)
+      ret = inodes_note (layers[i], share->inodes, err);
     place->noted = ret == 0;
   }
   if (ret == 0) {

@@ -85,7 +85,8 @@ int overlay_open_data (int guest_fd, struct overlay *overlay, struct err *err)
   return 0;
 }
 
-static int probe_in_child (int dir_fd, struct err *err)
+/* Mounts the layers of the probe on merged/, in a namespace of its own. */
+static int mount_probe (int dir_fd, bool with_data, struct err *err)
 {
   if (overlay_enter_namespace (dir_fd, err) < 0)
     return -err->code;
@@ -93,18 +94,26 @@ static int probe_in_child (int dir_fd, struct err *err)
   autoclose int upper = fd_open_dir (AT_FDCWD, "upper");
   autoclose int work = fd_open_dir (AT_FDCWD, "work");
   autoclose int merged = fd_open_dir (AT_FDCWD, "merged");
-  if (lower < 0 || upper < 0 || work < 0 || merged < 0)
+  autoclose int data = with_data ? fd_open_dir (AT_FDCWD, "data") : -1;
+  if (lower < 0 || upper < 0 || work < 0 || merged < 0 || (with_data && data < 0))
     return err_errno (err, "open the layers of the probe");
   autofree char *target = fd_proc_path (merged, NULL);
   struct overlay overlay = {
       .lower_fds = &lower,
       .lower_count = 1,
+      .data_fd = data,
+      .has_data = with_data,
       .upper_fd = upper,
       .work_fd = work,
       .volatile_mode = true,
       .nodev = true,
   };
   return overlay_mount (&overlay, target, err);
+}
+
+static int probe_in_child (int dir_fd, struct err *err)
+{
+  return mount_probe (dir_fd, /* with_data= */ false, err);
 }
 
 /* What the probe of entries reads, and its place. */
@@ -129,27 +138,7 @@ static int probe_data_in_child (int dir_fd, struct err *err)
 {
   char text[sizeof probe_text] = "";
 
-  if (make_probe_entry (dir_fd, err) < 0 || overlay_enter_namespace (dir_fd, err) < 0)
-    return -err->code;
-  autoclose int lower = fd_open_dir (AT_FDCWD, "lower");
-  autoclose int data = fd_open_dir (AT_FDCWD, "data");
-  autoclose int upper = fd_open_dir (AT_FDCWD, "upper");
-  autoclose int work = fd_open_dir (AT_FDCWD, "work");
-  autoclose int merged = fd_open_dir (AT_FDCWD, "merged");
-  if (lower < 0 || data < 0 || upper < 0 || work < 0 || merged < 0)
-    return err_errno (err, "open the layers of the probe");
-  autofree char *target = fd_proc_path (merged, NULL);
-  struct overlay overlay = {
-      .lower_fds = &lower,
-      .lower_count = 1,
-      .data_fd = data,
-      .has_data = true,
-      .upper_fd = upper,
-      .work_fd = work,
-      .volatile_mode = true,
-      .nodev = true,
-  };
-  if (overlay_mount (&overlay, target, err) < 0)
+  if (make_probe_entry (dir_fd, err) < 0 || mount_probe (dir_fd, /* with_data= */ true, err) < 0)
     return -err->code;
   autoclose int entry = open ("merged/entry", O_RDONLY | O_CLOEXEC);
   if (entry < 0 || fd_read_full (entry, text, sizeof text) < 0)
